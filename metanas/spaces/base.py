@@ -1,0 +1,126 @@
+"""What a search space is, and the functional form of a cell.
+
+A space turns architectures (plain data, :class:`metanas.arch.Arch`) into text and back, walks among them and says
+which of them are the same function. It knows nothing of networks, tables or scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.arch import Arch
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A directed acyclic graph with an operation on every vertex, in topological order.
+
+    Attributes:
+        ops: name of the operation of each vertex, ``(n_vertices,)``; the first is ``"input"``, the last ``"output"``.
+        edges: pairs ``(source, target)`` with ``source < target``, sorted.
+    """
+
+    ops: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+
+    def adjacency(self) -> NDArray[np.int8]:
+        """Return the adjacency matrix, ``(n_vertices, n_vertices)``, 1 where an edge leads from row to column."""
+        matrix = np.zeros((len(self.ops), len(self.ops)), dtype=np.int8)
+        for source, target in self.edges:
+            matrix[source, target] = 1
+        return matrix
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Term:
+    """``count`` times the value of ``source``, pooled ``pools`` times.
+
+    Attributes:
+        pools: how many times 3x3 average pooling is applied.
+        source: -1 for the cell's input, else the position of an atom in :attr:`Cell.atoms`.
+        count: how often the term is added.
+    """
+
+    pools: int
+    source: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Atom:
+    """One ReLU-convolution-BatchNorm with weights of its own, applied to a sum of terms."""
+
+    op: str
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The function that a cell computes: atoms in the order of evaluation, and the terms of the output.
+
+    Two architectures with equal cells are the same function with the same free weights. Dead operations do not occur.
+    """
+
+    atoms: tuple[Atom, ...]
+    output: tuple[Term, ...]
+
+
+@runtime_checkable
+class Space(Protocol):
+    """A finite, enumerable search space."""
+
+    @property
+    def name(self) -> str:
+        """Name of the space, as in ``"nb201-conv"``."""
+
+    def __len__(self) -> int:
+        """Return the number of architectures."""
+
+    def check(self, arch: Arch) -> Arch:
+        """Return ``arch``; raise :class:`~metanas.errors.InvalidArchError` if it is not of this space."""
+
+    def parse(self, text: str) -> Arch:
+        """Read the standard written form; raise :class:`~metanas.errors.InvalidArchError` if it is malformed."""
+
+    def format(self, arch: Arch) -> str:
+        """Write the standard form, the inverse of :meth:`parse`."""
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Indices of all architectures, ascending, ``(len(self),)``. A sub-space keeps its parent's indices."""
+
+    def arch(self, index: int) -> Arch:
+        """Return the architecture with that index; raise ``InvalidArchError`` if there is none."""
+
+    def index(self, arch: Arch) -> int:
+        """Return the index of ``arch``, the inverse of :meth:`arch`."""
+
+    def sample(self, rng: np.random.Generator) -> Arch:
+        """Draw one architecture uniformly."""
+
+    def neighbours(self, arch: Arch) -> Sequence[Arch]:
+        """Return every architecture that differs in one decision, in a fixed order. The relation is symmetric."""
+
+    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """Return a uniformly drawn neighbour."""
+
+    def crossover(self, first: Arch, second: Arch, rng: np.random.Generator) -> Arch:
+        """Return a child that takes each decision from one of the two parents (uniform crossover)."""
+
+    def canonical(self, arch: Arch) -> Arch:
+        """Return the representative of the functional class of ``arch``. Idempotent."""
+
+    @property
+    def canonical_indices(self) -> NDArray[np.int64]:
+        """Index of the representative for every index of the whole index range (−1 outside a sub-space)."""
+
+    def graph(self, arch: Arch) -> Graph:
+        """Return the operation-on-vertex graph of ``arch`` as written (nothing pruned)."""
+
+    def cell(self, arch: Arch) -> Cell:
+        """Return the function that ``arch`` computes; equal for equal functional classes."""
