@@ -1,0 +1,172 @@
+"""Reading a table's HDF5 file: the header at once, values when asked; whatever is wrong with it is one clear error."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.errors import InvalidFileError, MetanasError
+from metanas.tables.schema import SCHEMA_VERSION, SPLITS, Axis, Direction, Metric
+
+if TYPE_CHECKING:
+    import h5py
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What the file was when it was opened, so that values of two versions of it are never mixed."""
+
+    path: Path
+    size: int
+    modified_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Take the stamp of a file."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            msg = f"There is no table at {path} ({error.strerror})."
+            raise InvalidFileError(msg) from error
+        return cls(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def check(self) -> None:
+        """Raise ``InvalidFileError`` if the file has changed since."""
+        if Stamp.of(self.path) != self:
+            msg = f"{self.path} has changed since it was opened; open the table again."
+            raise InvalidFileError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """All of a table but its values; see :class:`metanas.tables.table.Table`."""
+
+    name: str
+    space: str
+    task: str
+    protocol: str
+    protocol_sha256: str
+    provenance: Mapping[str, Any]
+    arch_index: NDArray[np.int64]
+    row_of_index: NDArray[np.int32]
+    seeds: tuple[int, ...]
+    epochs: tuple[int, ...]
+    metrics: Mapping[str, Metric]
+    stamp: Stamp
+
+
+def read_header(path: Path) -> Header:
+    """Read and check everything but the values.
+
+    Raises:
+        InvalidFileError: no such file, no table, another schema, cut short, or inconsistent.
+    """
+    stamp = Stamp.of(path)
+    with _open(path) as file:
+        version = file.attrs["schema_version"]
+        if version != SCHEMA_VERSION:
+            msg = f"{path} has the table schema {version}; this version of metanas reads {SCHEMA_VERSION} alone."
+            raise InvalidFileError(msg)
+        texts = {key: str(file.attrs[key]) for key in ("name", "space", "task", "protocol", "protocol_sha256")}
+        metrics, shapes = _read_metrics(file)
+        header = Header(
+            **texts,
+            provenance=json.loads(file.attrs["provenance"]),
+            arch_index=_frozen(file["arch_index"][()].astype(np.int64)),
+            row_of_index=_frozen(file["row_of_index"][()]),
+            seeds=tuple(file["seeds"][()].tolist()),
+            epochs=tuple(file["epochs"][()].tolist()),
+            metrics=metrics,
+            stamp=stamp,
+        )
+    _check(header, shapes)
+    return header
+
+
+def read_values(path: Path, stamp: Stamp, metric: str, part: tuple[Any, ...]) -> NDArray[np.floating]:
+    """Read values of a metric.
+
+    Args:
+        path: the file.
+        stamp: its stamp at opening.
+        metric: name of the metric; it must exist.
+        part: index into its axes; ``()`` for all.
+
+    Raises:
+        InvalidFileError: the file has changed since it was opened, or is damaged.
+    """
+    stamp.check()
+    with _open(path) as file:
+        values: NDArray[np.floating] = file[f"metrics/{metric}"][part]
+    return values
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    """Open for reading; whatever HDF5 finds wrong becomes an ``InvalidFileError`` that says what and where."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except MetanasError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        msg = (
+            f"{path} is no sound table; it was cut short, altered, or is another kind of file ({_first_line(error)}). "
+            f"Restore it (git checkout, install the package again) or build it again."
+        )
+        raise InvalidFileError(msg) from error
+
+
+def _read_metrics(file: h5py.File) -> tuple[dict[str, Metric], dict[str, tuple[int, ...]]]:
+    metrics, shapes = {}, {}
+    for split in (split for split in SPLITS if split in file["metrics"]):
+        for quantity, dataset in file[f"metrics/{split}"].items():
+            axes = cast(tuple[Axis, ...], tuple(str(dataset.attrs["axes"]).split(",")))
+            direction = cast(Direction, str(dataset.attrs["direction"]))
+            name = f"{split}/{quantity}"
+            metrics[name] = Metric(name, str(dataset.attrs["unit"]), direction, axes)
+            shapes[name] = dataset.shape
+    return metrics, shapes
+
+
+def _check(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    n = len(header.arch_index)
+    sizes = {"arch": n, "seed": len(header.seeds), "epoch": len(header.epochs)}
+    rows = header.row_of_index
+    found = []
+    if not header.metrics:
+        found.append("it has no metrics")
+    if header.arch_index.min() < 0 or header.arch_index.max() >= len(rows):
+        found.append("arch_index leaves the index range")
+    elif not np.array_equal(rows[header.arch_index], np.arange(n)) or rows.min() < -1 or rows.max() >= n:
+        found.append("row_of_index does not fit arch_index")
+    for name, metric in header.metrics.items():
+        expected = tuple(sizes[axis] for axis in metric.axes)
+        if shapes[name] != expected:
+            found.append(f"{name} has the shape {shapes[name]} and not {expected}")
+    if hashlib.sha256(header.protocol.encode()).hexdigest() != header.protocol_sha256:
+        found.append("protocol_sha256 is not the hash of the protocol")
+    if found:
+        msg = f"{header.stamp.path} contradicts itself: {'; '.join(found)}. Restore it or build it again."
+        raise InvalidFileError(msg)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].strip("'\"")

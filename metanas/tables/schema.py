@@ -1,0 +1,184 @@
+"""What a table may hold: metrics with split, unit, direction and axes, and the invariants of their values.
+
+The invariants are what was found broken in published tables: a test column that is a copy of the validation column,
+a seed that answers with another seed's numbers, times that are the same for every seed, −1 or infinity in place of
+"not measured", parameters that change with training.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.errors import InvalidValueError, UnknownNameError
+
+SCHEMA_VERSION = 1
+Direction = Literal["maximize", "minimize", "none"]
+Axis = Literal["arch", "seed", "epoch"]
+
+SPLITS = ("training", "validation", "test", "cost")
+AXES: tuple[Axis, ...] = get_args(Axis)
+EVERY_AXIS = AXES
+_KNOWN: dict[str, tuple[str, Direction]] = {
+    "accuracy": ("percent", "maximize"),
+    "cross_entropy": ("nats", "minimize"),
+    "seconds": ("s", "minimize"),
+    "parameters": ("1", "minimize"),
+    "macs": ("1", "minimize"),
+}
+_NAME = re.compile(r"[a-z]+/[a-z0-9_.-]+")
+_ENOUGH = 8  # pairs of values from which on two columns that agree everywhere are a copy and not a coincidence
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measured quantity.
+
+    Attributes:
+        name: split and quantity, as in ``"validation/accuracy"``.
+        unit: ``"percent"``, ``"nats"``, ``"s"``, or ``"1"`` for a count.
+        direction: what is better: ``"maximize"``, ``"minimize"`` or ``"none"``.
+        axes: what the value depends on, a part of ``("arch", "seed", "epoch")`` in this order, starting with ``arch``.
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    axes: tuple[Axis, ...] = EVERY_AXIS
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        if not _NAME.fullmatch(self.name):
+            msg = f"A metric is named split/quantity, as in 'validation/accuracy'; got {self.name!r}."
+            raise InvalidValueError(msg)
+        if self.split not in SPLITS:
+            raise UnknownNameError("split", self.split, SPLITS)
+        if self.direction not in get_args(Direction):
+            raise UnknownNameError("direction", self.direction, get_args(Direction))
+        if self.axes[:1] != ("arch",) or tuple(axis for axis in AXES if axis in self.axes) != self.axes:
+            msg = f"The axes of {self.name!r} must be 'arch' and then any of 'seed', 'epoch' in order; got {self.axes}."
+            raise InvalidValueError(msg)
+        if self.quantity in _KNOWN and (self.unit, self.direction) != _KNOWN[self.quantity]:
+            unit, direction = _KNOWN[self.quantity]
+            msg = f"{self.name!r} is stored in {unit} ({direction}), not in {self.unit} ({self.direction}); convert it."
+            raise InvalidValueError(msg)
+
+    @property
+    def split(self) -> str:
+        """Whose rows it was measured on: training, validation or test; ``cost`` for what the training took."""
+        return self.name.partition("/")[0]
+
+    @property
+    def quantity(self) -> str:
+        """The name without the split."""
+        return self.name.partition("/")[2]
+
+
+def metric(name: str, axes: Sequence[Axis] = EVERY_AXIS) -> Metric:
+    """Return the metric called ``name`` with the unit and direction that its quantity always has.
+
+    Raises:
+        UnknownNameError: the quantity is none of the usual ones; make a :class:`Metric` with unit and direction.
+    """
+    quantity = name.partition("/")[2]
+    if quantity not in _KNOWN:
+        raise UnknownNameError("quantity", quantity, _KNOWN)
+    unit, direction = _KNOWN[quantity]
+    return Metric(name, unit, direction, tuple(axes))
+
+
+Columns = Mapping[str, tuple[Metric, NDArray[np.floating]]]
+
+
+def check_columns(columns: Columns, n_archs: int, seeds: Sequence[int], epochs: Sequence[int]) -> None:
+    """Check shapes and invariants of all columns of a table.
+
+    Args:
+        columns: metric and values, ``(n_archs, [n_seeds], [n_epochs])``, by name; NaN = not measured.
+        n_archs: number of rows.
+        seeds: seeds of the seed axis.
+        epochs: epochs of the epoch axis.
+
+    Raises:
+        InvalidValueError: what is wrong, and in which column and row.
+    """
+    sizes = {"arch": n_archs, "seed": len(seeds), "epoch": len(epochs)}
+    for name, (entry, values) in columns.items():
+        if entry.name != name:
+            msg = f"The column {name!r} must hold the metric of that name, but got {entry.name!r}."
+            raise InvalidValueError(msg)
+        shape = tuple(sizes[axis] for axis in entry.axes)
+        if values.shape != shape:
+            msg = f"{name!r} with the axes {', '.join(entry.axes)} must have the shape {shape}, but got {values.shape}."
+            raise InvalidValueError(msg)
+        _check_range(entry, values)
+        if name == "cost/seconds":
+            _check_clock(entry, values)
+        if entry.quantity in ("parameters", "macs") and entry.axes != ("arch",):
+            msg = f"{name!r} depends on the architecture alone, but got the axes {entry.axes}."
+            raise InvalidValueError(msg)
+        if "seed" in entry.axes:
+            _check_seeds(entry, values, seeds)
+    _check_splits(columns)
+
+
+def _check_range(entry: Metric, values: NDArray[np.floating]) -> None:
+    low, high = 0.0, 100.0 if entry.unit == "percent" else np.inf
+    if entry.quantity not in _KNOWN and entry.unit != "percent":
+        low = -np.inf
+    with np.errstate(invalid="ignore"):
+        wrong = np.isinf(values) | (values < low) | (values > high)
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        msg = (
+            f"{entry.name!r} ({entry.unit}) must be finite and within [{low:g}, {high:g}], with NaN where nothing was "
+            f"measured, but got {values[place]!r} in row {place[0]} (of {int(wrong.sum())} such values)."
+        )
+        raise InvalidValueError(msg)
+
+
+def _check_clock(entry: Metric, values: NDArray[np.floating]) -> None:
+    """Seconds are cumulative: they grow with every epoch."""
+    if "epoch" not in entry.axes or values.shape[-1] < 2:
+        return
+    with np.errstate(invalid="ignore"):
+        wrong = np.diff(values, axis=-1) <= 0
+    if wrong.any():
+        row = np.argwhere(wrong)[0][0]
+        msg = f"'cost/seconds' is cumulative and must grow with every epoch; it does not in row {row}."
+        raise InvalidValueError(msg)
+
+
+def _check_seeds(entry: Metric, values: NDArray[np.floating], seeds: Sequence[int]) -> None:
+    """No seed may answer with the numbers of another."""
+    for first, second in itertools.combinations(range(len(seeds)), 2):
+        if _is_copy(values[:, first], values[:, second], constant=entry.split == "cost"):
+            msg = (
+                f"{entry.name!r} has the same values for seed {seeds[first]} and seed {seeds[second]}. Give each seed "
+                f"its own measurements (NaN where it was not run), or leave out the axis 'seed'."
+            )
+            raise InvalidValueError(msg)
+
+
+def _check_splits(columns: Columns) -> None:
+    """No split may answer with the numbers of another."""
+    for (first, (a, x)), (second, (b, y)) in itertools.combinations(columns.items(), 2):
+        same = a.quantity == b.quantity and a.axes == b.axes and "cost" not in (a.split, b.split)
+        if same and _is_copy(x, y, constant=False):
+            msg = f"{first!r} and {second!r} have the same values everywhere: one split must not stand for another."
+            raise InvalidValueError(msg)
+
+
+def _is_copy(first: NDArray[np.floating], second: NDArray[np.floating], *, constant: bool) -> bool:
+    """Whether two arrays agree wherever both are measured, in enough places; constant ones only if ``constant``."""
+    both = ~np.isnan(first) & ~np.isnan(second)
+    x, y = first[both], second[both]
+    if x.size < _ENOUGH or not np.array_equal(x, y):
+        return False
+    return constant or bool((x != x[0]).any())

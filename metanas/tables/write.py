@@ -1,0 +1,167 @@
+"""Writing a table: one HDF5 file, checked, atomic, the same bytes for the same content.
+
+Layout (``schema_version`` 1):
+
+- root attributes: ``schema_version``, ``name``, ``space``, ``task``, ``protocol`` (TOML text), ``protocol_sha256``,
+  ``provenance`` (JSON);
+- ``/arch_index`` (n,) int32: index in the space of the architecture of each row, ascending;
+- ``/row_of_index`` (index range,) int32: row of each index of the space, −1 where the table has none;
+- ``/seeds`` (S,) int64, ``/epochs`` (E,) int64;
+- ``/metrics/<split>/<quantity>`` (n, [S], [E]) float32 or float64, NaN = not measured, with the attributes ``unit``,
+  ``direction``, ``axes``. One chunk an epoch, so that a column is read without the others, with a checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metanas.errors import InvalidValueError
+from metanas.files import atomic_write, sha256_of
+from metanas.spaces import Space, load_space
+from metanas.tables.schema import SCHEMA_VERSION, Metric, check_columns
+
+
+def write_table(
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    space: str,
+    task: str,
+    arch_index: ArrayLike,
+    seeds: Sequence[int],
+    epochs: Sequence[int],
+    metrics: Mapping[str, tuple[Metric, ArrayLike]],
+    protocol: str,
+    provenance: Mapping[str, Any],
+) -> str:
+    """Check and write a table.
+
+    Rows stand for functional classes: an index of the space that has no row of its own is answered by the row of its
+    representative (``space.canonical``), if there is one.
+
+    Args:
+        path: the file to write.
+        name: name of the table, as in ``"nb201/fashion_mnist-v1"``.
+        space: name of the search space, as in ``"nb201-conv"``.
+        task: name of the task, as in ``"fashion_mnist-v1"``.
+        arch_index: index in the space of each row, ascending, ``(n,)``.
+        seeds: the training seeds, distinct, ``(S,)``.
+        epochs: the epochs after which values were taken, ascending, ``(E,)``.
+        metrics: metric and values, ``(n, [S], [E])`` by the metric's axes, by name; NaN = not measured.
+        protocol: the text of the training protocol (TOML).
+        provenance: how the values came about; anything that JSON can hold.
+
+    Returns:
+        The SHA-256 of the file.
+
+    Raises:
+        InvalidValueError: content that breaks the schema or an invariant (:mod:`metanas.tables.schema`).
+        UnknownNameError: no such space.
+    """
+    home = load_space(space)
+    index = _checked_index(home, np.asarray(arch_index))
+    _check_axis("seeds", seeds, ascending=False)
+    _check_axis("epochs", epochs, ascending=True)
+    columns = {key: (entry, _as_floats(key, np.asarray(values))) for key, (entry, values) in metrics.items()}
+    if not columns:
+        msg = "A table must have a metric, but got none."
+        raise InvalidValueError(msg)
+    check_columns(columns, len(index), seeds, epochs)
+    attributes: dict[str, str | int] = {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "space": space,
+        "task": task,
+        "protocol": protocol,
+        "protocol_sha256": hashlib.sha256(protocol.encode()).hexdigest(),
+        "provenance": json.dumps(provenance, sort_keys=True, ensure_ascii=False, allow_nan=False),
+    }
+    arrays: dict[str, NDArray[Any]] = {
+        "arch_index": index.astype(np.int32),
+        "row_of_index": rows_by_index(home, index),
+        "seeds": np.asarray(seeds, dtype=np.int64),
+        "epochs": np.asarray(epochs, dtype=np.int64),
+    }
+    with atomic_write(path) as temporary:
+        _write_hdf5(os.fspath(temporary), attributes, arrays, columns)
+        return sha256_of(temporary)
+
+
+def rows_by_index(space: Space, arch_index: NDArray[np.integer]) -> NDArray[np.int32]:
+    """Return the row that answers each index of the space's index range, −1 where none does."""
+    canonical = np.asarray(space.canonical_indices)
+    own = np.full(len(canonical), -1, dtype=np.int32)
+    own[arch_index] = np.arange(len(arch_index), dtype=np.int32)
+    by_class = np.where(canonical >= 0, own[canonical], -1)
+    return np.where(own >= 0, own, by_class).astype(np.int32)
+
+
+def _write_hdf5(
+    path: str,
+    attributes: Mapping[str, str | int],
+    arrays: Mapping[str, NDArray[Any]],
+    columns: Mapping[str, tuple[Metric, NDArray[np.floating]]],
+) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for key, value in attributes.items():
+            file.attrs[key] = value
+        for key, array in arrays.items():
+            file.create_dataset(key, data=array, track_times=False, fletcher32=True, chunks=array.shape)
+        for key in sorted(columns):
+            entry, values = columns[key]
+            chunks = (*values.shape[:-1], 1) if entry.axes[-1] == "epoch" else values.shape
+            dataset = file.create_dataset(
+                f"metrics/{key}",
+                data=values,
+                chunks=chunks,
+                compression="gzip",
+                shuffle=True,
+                fletcher32=True,
+                track_times=False,
+            )
+            dataset.attrs["unit"] = entry.unit
+            dataset.attrs["direction"] = entry.direction
+            dataset.attrs["axes"] = ",".join(entry.axes)
+
+
+def _checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:
+    if index.ndim != 1 or not len(index) or not np.issubdtype(index.dtype, np.integer):
+        msg = f"arch_index must be a one-dimensional array of integers, but got {index.dtype} of shape {index.shape}."
+        raise InvalidValueError(msg)
+    if (np.diff(index) <= 0).any():
+        row = int(np.argmax(np.diff(index) <= 0))
+        msg = f"arch_index must ascend without repeats, but got {index[row]}, then {index[row + 1]}, in row {row + 1}."
+        raise InvalidValueError(msg)
+    outside = index[~np.isin(index, space.indices)]
+    if len(outside):
+        msg = f"Every row must be an architecture of space {space.name!r}; index {outside[0]} is none."
+        raise InvalidValueError(msg)
+    return index.astype(np.int64)
+
+
+def _check_axis(name: str, values: Sequence[int], *, ascending: bool) -> None:
+    entries = list(values)
+    in_order = entries == sorted(entries) or not ascending
+    if not entries or len(set(entries)) != len(entries) or min(entries) < 0 or not in_order:
+        order = " and ascend" if ascending else ""
+        msg = f"The {name} must be distinct, not negative{order}, and at least one; got {entries}."
+        raise InvalidValueError(msg)
+
+
+def _as_floats(name: str, values: NDArray[Any]) -> NDArray[np.floating]:
+    """Keep float32 and float64; turn integers (counts) into float64; refuse the rest."""
+    if values.dtype in (np.float32, np.float64):
+        return values
+    if np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.float64)
+    msg = f"{name!r} must hold float32, float64 or integers, but got {values.dtype}."
+    raise InvalidValueError(msg)
