@@ -1,0 +1,183 @@
+"""The cells of many networks, evaluated group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from metanas.nets.fused.conv import StackedConv, StackedPool
+from metanas.nets.fused.norm import StackedNorm
+from metanas.nets.skeleton import Stage
+from metanas.spaces import Cell, Term
+
+Key = tuple[int, int, int]  # (network, source: −1 the input or an atom, pools)
+POOL = "pool"
+
+
+@dataclass
+class _Group:
+    """Everything of one depth and one kind, in all networks: atoms of one operation, or poolings."""
+
+    kind: str
+    members: list[Key]
+    inputs: list[list[tuple[int, int]]]  # for each member: (slot, count)
+    start: int  # the first slot of the members' outputs
+    conv: StackedConv | None = None
+    norm: StackedNorm | None = None
+    relu: Tensor = field(default_factory=lambda: torch.empty(0))  # what the operation reads
+    raw: Tensor = field(default_factory=lambda: torch.empty(0))  # what the convolution gives
+    grad: Tensor = field(default_factory=lambda: torch.empty(0))  # of what the operation reads; shared memory
+    relu_rows: list[Tensor] = field(default_factory=list)
+    grad_rows: list[Tensor] = field(default_factory=list)
+
+    @property
+    def slots(self) -> slice:
+        return slice(self.start, self.start + len(self.members))
+
+
+class FusedCell:
+    """One cell of each of ``n`` networks (all of one stage).
+
+    Every value in a cell has a *slot*, a row of one buffer: the inputs of the networks, then group by group the
+    outputs of the atoms and of the poolings. Poolings are done once per value, whoever reads it.
+
+    Attributes:
+        values: the slots, ``(n_slots, features, batch)``; the first ``n`` are the cells' inputs.
+        grads: their gradients, same shape.
+        atoms: position of each atom of each network: ``atoms[network][atom] = (group's conv, its norm, row)``.
+    """
+
+    def __init__(
+        self, cells: Sequence[Cell], stage: Stage, batch: int, weight: Callable[[int, int], Tensor], scratch: Tensor
+    ) -> None:
+        """Lay out the groups; ``weight(network, atom)`` gives initial weights, ``scratch`` is shared memory."""
+        self.n = len(cells)
+        self.batch = batch
+        self.features = stage.positions * stage.channels
+        self._scratch = scratch
+        self._pool = StackedPool(stage)
+        self._groups, slot_of = _groups(cells)
+        n_slots = self.n + sum(len(group.members) for group in self._groups)
+        self.values = torch.zeros(n_slots, self.features, batch)
+        self.grads = torch.zeros(n_slots, self.features, batch)
+        self._value_rows, self._grad_rows = list(self.values), list(self.grads)
+        self.atoms: list[dict[int, tuple[StackedConv, StackedNorm, int]]] = [{} for _ in cells]
+        for group in self._groups:
+            size = len(group.members)
+            group.relu = torch.zeros(size, self.features, batch)
+            group.grad = self._scratch[: group.relu.numel()].view(group.relu.shape)
+            group.relu_rows, group.grad_rows = list(group.relu), list(group.grad)
+            if group.kind == POOL:
+                continue
+            group.raw = torch.zeros(size, self.features, batch)
+            group.conv = StackedConv(torch.stack([weight(network, atom) for network, atom, _ in group.members]), stage)
+            group.norm = StackedNorm(size, stage.channels, stage.positions)
+            for row, (network, atom, _) in enumerate(group.members):
+                self.atoms[network][atom] = (group.conv, group.norm, row)
+        self._output = [_slots(network, cell.output, slot_of) for network, cell in enumerate(cells)]
+
+    @property
+    def convs(self) -> list[StackedConv]:
+        """Return the convolutions of all groups."""
+        return [group.conv for group in self._groups if group.conv is not None]
+
+    @property
+    def norms(self) -> list[StackedNorm]:
+        """Return the batch normalizations of all groups."""
+        return [group.norm for group in self._groups if group.norm is not None]
+
+    def forward(self, out: Tensor, *, training: bool) -> None:
+        """Read the inputs from ``values[:n]``, write the outputs to ``out`` ``(n, features, batch)``."""
+        for group in self._groups:
+            _gather(self._value_rows, group.inputs, group.relu_rows, relu=group.kind != POOL)
+            slots = self.values[group.slots]
+            if group.conv is None or group.norm is None:
+                self._pool.forward(group.relu, slots, group.grad)
+            else:
+                group.conv.forward(group.relu, group.raw)
+                group.norm.forward(group.raw, slots, training=training)
+        _gather(self._value_rows, self._output, list(out), relu=False)
+
+    def backward(self, grad: Tensor) -> None:
+        """Take the gradient of the output, leave that of the inputs in ``grads[:n]`` and those of the weights."""
+        self.grads.zero_()
+        self._scatter(self._output, list(grad))
+        for group in reversed(self._groups):
+            slots = self.grads[group.slots]
+            grad_in = group.grad
+            if group.conv is None or group.norm is None:
+                self._pool.backward(slots, grad_in, group.relu)
+            else:
+                group.norm.backward(slots, group.raw, grad_in)
+                group.conv.backward_weight(slots, group.relu)
+                group.conv.backward_input(slots, grad_in)
+                torch.ops.aten.threshold_backward.grad_input(grad_in, group.relu, 0, grad_input=grad_in)
+            self._scatter(group.inputs, group.grad_rows)
+
+    def _scatter(self, inputs: list[list[tuple[int, int]]], grad: list[Tensor]) -> None:
+        for row, terms in zip(grad, inputs, strict=True):
+            for slot, count in terms:
+                self._grad_rows[slot].add_(row, alpha=count)
+
+
+def _gather(rows: list[Tensor], inputs: list[list[tuple[int, int]]], out: list[Tensor], *, relu: bool) -> None:
+    """Write each sum of slots, or its positive part, to a row of ``out``."""
+    for target, terms in zip(out, inputs, strict=True):
+        if not terms:
+            target.zero_()
+        elif len(terms) == 1 and terms[0][1] == 1:
+            source = rows[terms[0][0]]
+            torch.clamp_min(source, 0.0, out=target) if relu else target.copy_(source)
+        else:
+            (first, count), *rest = terms
+            if count == 1:
+                (second, factor), *rest = rest
+                torch.add(rows[first], rows[second], alpha=factor, out=target)
+            else:
+                torch.mul(rows[first], count, out=target)
+            for slot, factor in rest:
+                target.add_(rows[slot], alpha=factor)
+            if relu:
+                target.relu_()
+
+
+def _slots(network: int, terms: Sequence[Term], slot_of: dict[Key, int]) -> list[tuple[int, int]]:
+    return [(slot_of[network, term.source, term.pools], term.count) for term in terms]
+
+
+def _groups(cells: Sequence[Cell]) -> tuple[list[_Group], dict[Key, int]]:
+    """Sort all atoms and poolings by depth and kind, and give every value its slot."""
+    depth: dict[Key, int] = {}
+    kind: dict[Key, str] = {}
+    for network, cell in enumerate(cells):
+        depth[network, -1, 0] = 0
+
+        def visit(term: Term, network: int = network) -> int:
+            for pools in range(1, term.pools + 1):
+                key = (network, term.source, pools)
+                depth[key] = depth[network, term.source, pools - 1] + 1
+                kind[key] = POOL
+            return depth[network, term.source, term.pools]
+
+        for position, atom in enumerate(cell.atoms):
+            depth[network, position, 0] = 1 + max(visit(term) for term in atom.terms)
+            kind[network, position, 0] = atom.op
+        for term in cell.output:
+            visit(term)
+    slot_of = {(network, -1, 0): network for network in range(len(cells))}
+    groups = []
+    for level, name in sorted({(depth[key], kind[key]) for key in kind}):
+        members = sorted(key for key in kind if (depth[key], kind[key]) == (level, name))
+        start = len(slot_of)
+        inputs = []
+        for row, (network, source, pools) in enumerate(members):
+            slot_of[network, source, pools] = start + row
+            if pools:
+                inputs.append([(slot_of[network, source, pools - 1], 1)])
+            else:
+                inputs.append(_slots(network, cells[network].atoms[source].terms, slot_of))
+        groups.append(_Group(name, members, inputs, start))
+    return groups, slot_of
