@@ -110,6 +110,10 @@ class CellSpace:
         return "+".join(f"|{'|'.join(parts[target])}|" for target in (1, 2, 3))
 
     @cached_property
+    def _cells(self) -> list[tuple[int, ...]]:
+        return list(itertools.product(self.allowed, repeat=len(EDGES)))
+
+    @cached_property
     def indices(self) -> NDArray[np.int64]:
         """NATS-Bench indices of all cells, ascending, ``(len(self),)``."""
         return np.flatnonzero(np.isin(codes(), self.allowed).all(axis=1))
@@ -127,8 +131,7 @@ class CellSpace:
 
     def sample(self, rng: np.random.Generator) -> Arch:
         """Draw one cell uniformly."""
-        allowed = self.allowed
-        return Arch(FAMILY, tuple([allowed[i] for i in rng.integers(len(allowed), size=len(EDGES)).tolist()]))
+        return Arch(FAMILY, self._cells[rng.integers(len(self))])  # one scalar draw: six in an array take 4x the time
 
     def neighbours(self, arch: Arch) -> list[Arch]:
         """Return all cells with one edge changed to another operation, edge by edge (24 with five operations)."""
@@ -143,7 +146,7 @@ class CellSpace:
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """Return the cell with one edge, drawn uniformly, changed to another operation, drawn uniformly."""
         code = self.check(arch).code
-        edge, step = rng.integers((len(EDGES), len(self.allowed) - 1)).tolist()
+        edge, step = divmod(int(rng.integers(len(EDGES) * (len(self.allowed) - 1))), len(self.allowed) - 1)
         others = [op for op in self.allowed if op != code[edge]]
         return Arch(FAMILY, (*code[:edge], others[step], *code[edge + 1 :]))
 
