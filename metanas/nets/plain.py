@@ -117,7 +117,7 @@ def _kernel(atom: Atom) -> int:
 
 
 def _sum(terms: Iterable[Term], values: list[Tensor]) -> Tensor:
-    total = torch.zeros_like(values[0])
+    total = 0.0 * values[0]
     for term in terms:
         value = values[term.source + 1]
         for _ in range(term.pools):

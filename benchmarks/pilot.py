@@ -1,0 +1,184 @@
+"""The pilot of the training protocol: which budget and skeleton rank architectures rather than noise?
+
+    python benchmarks/pilot.py run --variant base --task noto_scripts --cells 72 --seeds 3
+    python benchmarks/pilot.py report
+
+A variant is the base protocol with some fields changed. Every run trains the first ``cells`` of a fixed random order of
+the 1,011 functional classes of ``nb201-conv``; blocks already trained are not trained again. The report prints, for
+every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost, and draws the plot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.files import atomic_write
+from metanas.protocol import Protocol
+from metanas.spaces import load_space
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "work" / "pilot"
+BASE = """
+name = "pilot-v1"
+block_size = 24
+[network]
+resolution = 8
+channels = 4
+[training]
+examples = 3000
+epochs = 8
+batch = 64
+learning_rate = 0.1
+"""
+VARIANTS: dict[str, dict[str, dict[str, float]]] = {
+    "base": {},
+    "stem1": {"network": {"stem_kernel": 1}},
+    "lr.03": {"training": {"learning_rate": 0.03}},
+    "lr.3": {"training": {"learning_rate": 0.3}},
+    "batch32": {"training": {"batch": 32}},
+    "batch128": {"training": {"batch": 128, "learning_rate": 0.2}},
+    "shift1": {"training": {"shift": 1}},
+    "ema.98": {"training": {"averaging": 0.98}},
+    "smooth.1": {"training": {"label_smoothing": 0.1}},
+    "epochs4": {"training": {"epochs": 4}},
+    "epochs16": {"training": {"epochs": 16}},
+    "epochs24": {"training": {"epochs": 24}},
+    "width6": {"network": {"channels": 6}},
+    "width8": {"network": {"channels": 8}},
+    "cells2": {"network": {"cells": 2}},
+    "stages2": {"network": {"stages": 2}},
+    "size16": {"network": {"resolution": 16}},
+    "examples1500": {"training": {"examples": 1500, "epochs": 16}},
+    "examples12000": {"training": {"examples": 12000, "epochs": 2}},
+    "wd.0001": {"training": {"weight_decay": 1e-4}},
+    "stem1-epochs16": {"network": {"stem_kernel": 1}, "training": {"epochs": 16}},
+    "stem1-shift1": {"network": {"stem_kernel": 1}, "training": {"shift": 1}},
+    "shift1-epochs16": {"training": {"shift": 1, "epochs": 16}},
+    "stem1-shift1-epochs16": {"network": {"stem_kernel": 1}, "training": {"shift": 1, "epochs": 16}},
+}
+
+
+def protocol(variant: str) -> Protocol:
+    """Return the base protocol with the variant's changes."""
+    fields = tomllib.loads(BASE)
+    for section, changes in VARIANTS[variant].items():
+        fields[section] |= changes
+    return Protocol(**fields, text=json.dumps(fields, sort_keys=True))
+
+
+def run(variant: str, task_name: str, cells: int, seeds: int) -> None:
+    """Train what is missing."""
+    import torch
+
+    from metanas.tasks import load_task
+    from metanas.training import train_block
+
+    torch.set_num_threads(1)
+    space = load_space("nb201-conv")
+    plan = protocol(variant)
+    task = load_task(task_name)
+    representatives = np.unique(space.canonical_indices[space.indices])
+    order = np.random.default_rng(0).permutation(representatives)[:cells]
+    for seed in range(seeds):
+        for start in range(0, cells, plan.block_size):
+            path = FOLDER / variant / f"{task_name}-{seed}-{start:04d}.npz"
+            block = order[start : start + plan.block_size]
+            if path.exists():
+                continue
+            curves = train_block([space.arch(int(index)) for index in block], task, plan, seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as file:
+                np.savez_compressed(file, index=block, **{name.replace("/", "."): array for name, array in curves.items()})
+
+
+def load(variant: str, task_name: str) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays ``(cells, seeds, epochs)`` of the cells for which all seeds are there."""
+    shards: dict[int, dict[int, dict[str, NDArray[np.float64]]]] = {}
+    for path in sorted((FOLDER / variant).glob(f"{task_name}-*.npz")):
+        seed, start = (int(part) for part in path.stem.removeprefix(f"{task_name}-").split("-"))
+        with np.load(path, allow_pickle=False) as arrays:
+            shards.setdefault(start, {})[seed] = {name: arrays[name] for name in arrays.files}
+    most = max((len(seeds) for seeds in shards.values()), default=0)
+    whole = [shards[start] for start in sorted(shards) if len(shards[start]) == most]
+    if most < 2:
+        return {}
+    return {
+        name: np.concatenate([np.stack([block[seed][name] for seed in sorted(block)], 1) for block in whole])
+        for name in whole[0][0]
+    }
+
+
+def tau_between_seeds(values: NDArray[np.float64], part: float) -> float:
+    """Return the mean Kendall tau over pairs of seeds, among the best ``part`` of cells by the mean of all seeds.
+
+    Args:
+        values: ``(cells, seeds)``, larger is better.
+        part: share of cells, 1 for all.
+    """
+    from scipy.stats import kendalltau
+
+    chosen = np.argsort(-values.mean(1))[: round(part * len(values))]
+    pairs = itertools.combinations(range(values.shape[1]), 2)
+    return float(np.mean([kendalltau(values[chosen, a], values[chosen, b]).statistic for a, b in pairs]))
+
+
+def expected_tau(tau: float, seeds: int) -> float:
+    """Return the tau to expect between two means of ``seeds`` seeds, given that between two single seeds.
+
+    Greiner's relation (rho = sin(pi tau / 2), for jointly normal values) turns tau into a correlation, Spearman and
+    Brown's formula lengthens it, and the relation turns it back.
+    """
+    rho = np.sin(np.pi * tau / 2)
+    longer = seeds * rho / (1 + (seeds - 1) * rho)
+    return float(2 / np.pi * np.arcsin(longer))
+
+
+def rows() -> list[dict[str, object]]:
+    """Return one row of figures for every variant and task that has at least two seeds."""
+    found = []
+    for variant in VARIANTS:
+        tasks = sorted({path.stem.rsplit("-", 2)[0] for path in (FOLDER / variant).glob("*.npz")})
+        for task in tasks:
+            arrays = load(variant, task)
+            if not arrays:
+                continue
+            row: dict[str, object] = {"variant": variant, "task": task}
+            row["cells"], row["seeds"] = arrays["index"].shape
+            accuracy, loss = arrays["validation.accuracy"][..., -1], -arrays["validation.cross_entropy"][..., -1]
+            row["median"] = float(np.median(accuracy))
+            row["noise"] = float(np.sqrt(accuracy.var(1, ddof=1).mean()))
+            for name, values in (("acc", accuracy), ("loss", loss)):
+                for label, part in (("all", 1.0), ("half", 0.5)):
+                    tau = tau_between_seeds(values, part)
+                    row[f"{name} {label}"] = tau
+                    row[f"{name} {label} x3"] = expected_tau(tau, 3)
+            row["seconds"] = float(arrays["cost.seconds"][..., -1].mean())
+            found.append(row)
+    return found
+
+
+def main() -> None:
+    """Run or report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["run", "report"])
+    parser.add_argument("--variant", choices=list(VARIANTS), default="base")
+    parser.add_argument("--task", default="noto_scripts")
+    parser.add_argument("--cells", type=int, default=72)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    if options.action == "run":
+        run(options.variant, options.task, options.cells, options.seeds)
+        return
+    for row in rows():
+        print("  ".join(f"{value:.3f}" if isinstance(value, float) else f"{value!s:>12}" for value in row.values()))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The training protocol: everything that decides what number a training gives, as a versioned TOML."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metanas import published
+from metanas.errors import InvalidFileError, UnknownNameError
+from metanas.nets.skeleton import Skeleton
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(_Part):
+    """The skeleton around the cells; see :class:`metanas.nets.skeleton.Skeleton`.
+
+    Attributes:
+        resolution: height and width that images are resized to; sequences keep their length.
+    """
+
+    resolution: Positive
+    channels: Positive
+    stages: Positive = 3
+    cells: Positive = 1
+    stem_kernel: Literal[1, 3] = 3
+
+
+class Training(_Part):
+    """Stochastic gradient descent with Nesterov momentum; linear warm-up, then a cosine down to 0, step by step.
+
+    Attributes:
+        examples: at most so many training examples are used: the first in an order drawn once (seed 0), so that all
+            architectures and seeds have the same ones.
+        epochs: passes over these examples; the incomplete last batch of a pass is dropped.
+        warmup: part of all steps with a rising rate.
+        label_smoothing: of the training loss; the cross-entropies reported are without it.
+        shift: each training example is moved by up to so many positions along each axis, zeros moving in.
+        averaging: decay of an exponential average of weights and batch statistics over the steps, which is what is
+            evaluated; 0 evaluates the last weights.
+    """
+
+    examples: Positive
+    epochs: Positive
+    batch: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    shift: Annotated[int, Field(ge=0)] = 0
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class Protocol(_Part):
+    """A training protocol.
+
+    Attributes:
+        block_size: how many architectures are trained at once. A network does not depend on what is trained beside
+            it but for rounding, so the size belongs to what makes a value reproducible to the bit.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+-v[1-9][0-9]*$")]
+    block_size: Positive
+    network: Network
+    training: Training
+    text: str = Field(default="", repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the TOML text, part of the identity of every table made by it."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs."""
+        return self.training.epochs
+
+    def skeleton(self, shape: tuple[int, ...], n_classes: int) -> Skeleton:
+        """Return the skeleton for a task's examples of ``shape``, ``(C, H, W)`` or ``(C, L)`` before any resizing."""
+        net = self.network
+        entering = (shape[0], net.resolution, net.resolution) if len(shape) == 3 else shape
+        return Skeleton(entering, n_classes, net.channels, net.stages, net.cells, net.stem_kernel)
+
+
+def read_protocol(path: Path) -> Protocol:
+    """Read a protocol's TOML; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        return Protocol(**tomllib.loads(text), text=text)
+    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+        msg = f"{path.name} is not a valid training protocol: {error}"
+        raise InvalidFileError(msg) from error
+
+
+def protocol_names() -> tuple[str, ...]:
+    """Return the names of the published protocols, sorted."""
+    folder = published.folder("benchmark_data") / "protocols"
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def load_protocol(name: str) -> Protocol:
+    """Return a published protocol by its name, or one from a ``.toml`` file by its path."""
+    if name.endswith(".toml") and Path(name).is_file():
+        return read_protocol(Path(name))
+    if name not in protocol_names():
+        raise UnknownNameError("training protocol", name, protocol_names())
+    return read_protocol(published.folder("benchmark_data") / "protocols" / f"{name}.toml")
