@@ -107,7 +107,7 @@ class Card(_Part):
     baselines: dict[str, float] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Task:
     """A supervised classification task with a fixed split.
 
@@ -123,6 +123,12 @@ class Task:
     x: NDArray[np.float32]
     y: NDArray[np.int64]
     split: dict[str, NDArray[np.int64]]
+
+    def __repr__(self) -> str:
+        """Show name, shape and sizes."""
+        rows = " + ".join(f"{len(self.split[part]):,}" for part in SPLITS)
+        shape = "x".join(map(str, self.shape))
+        return f"<task {self.name}: {shape}, {self.n_classes} classes, {rows} examples>"
 
     @property
     def name(self) -> str:

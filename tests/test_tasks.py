@@ -114,6 +114,11 @@ def test_identities_are_pinned() -> None:
     }
 
 
+def test_a_task_shows_itself_in_a_line() -> None:
+    shown = "<task udhr_langid-v1: 28x64, 18 classes, 2,803 + 1,409 + 1,409 examples>"
+    assert repr(load_task("udhr_langid-v1")) == shown
+
+
 def test_a_name_without_version_is_the_latest() -> None:
     assert load_task("udhr_langid").name == "udhr_langid-v1"
 
