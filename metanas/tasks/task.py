@@ -1,110 +1,21 @@
-"""A task: a card (TOML), its arrays, and the split that the card fixes.
-
-The content folder ``tasks`` holds one card a task and ``data/<task>.npz`` with ``x``, ``y`` and, where rows belong
-together, ``groups``. Arrays are checked against the card's sha256 whenever they are loaded, and so is the split.
-"""
+"""A task in memory, and how it is loaded from its card and arrays."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import tomllib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metanas import published
 from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
-
-SPLITS = ("training", "validation", "test")
-Count = Annotated[int, Field(gt=0)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Part):
-    """Where the arrays come from, and what was done to them."""
-
-    package: str
-    version: str
-    registry: str
-    licence: str
-    attribution: str
-    conversion: str
-
-
-class Input(_Part):
-    """What one example is.
-
-    Attributes:
-        kind: ``image`` (channels, height, width) or ``sequence`` (channels, length).
-        shape: of one example, as stored after decoding.
-        storage: ``values``: ``x`` is stored as it is; ``one-hot``: ``x`` holds the number of the channel that is 1 at
-            each position, ``(n, length)``; a number equal to the number of channels is a position where all are 0.
-        normalise: ``channel``: less the mean and divided by the standard deviation of the channel over the training
-            rows, at the resolution asked for; ``none``: the numbers as decoded.
-    """
-
-    kind: Literal["image", "sequence"]
-    shape: tuple[Count, ...]
-    storage: Literal["values", "one-hot"]
-    normalise: Literal["channel", "none"]
-
-
-class Labels(_Part):
-    """The classes, in the order of the numbers in ``y``."""
-
-    classes: tuple[str, ...]
-
-
-class Arrays(_Part):
-    """The file of arrays, relative to the card."""
-
-    file: str
-    bytes: Count
-    rows: Count
-    sha256: Sha256
-
-
-class Split(_Part):
-    """How rows are divided: shares are parts of their sum, stratified by class.
-
-    Attributes:
-        unit: what is never divided: ``row``, or what a value of ``groups`` stands for (a character, a subject …).
-        seed: orders the units (see :func:`assign`).
-        sha256: of the resulting assignment, one byte a row (0 training, 1 validation, 2 test).
-    """
-
-    unit: str
-    seed: Annotated[int, Field(ge=0)]
-    training: Count
-    validation: Count
-    test: Count
-    sha256: Sha256
-
-
-class Card(_Part):
-    """A task's card. Unknown fields are refused."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+-v[1-9][0-9]*$")]
-    title: str
-    domain: str
-    description: str
-    source: Source
-    input: Input
-    labels: Labels
-    arrays: Arrays
-    split: Split
-    baselines: dict[str, float] = Field(default_factory=dict)
+from metanas.tasks.card import Card, Input, read_card
+from metanas.tasks.split import SPLITS, assign
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,65 +118,6 @@ def task_names() -> tuple[str, ...]:
     return tuple(published.files("tasks", ".toml"))
 
 
-def read_card(path: Path) -> Card:
-    """Read and check a card; raise ``InvalidFileError`` that names the fields that are wrong."""
-    try:
-        card = Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        msg = f"A task's card must exist, but there is no file {path}."
-        raise InvalidFileError(msg) from None
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        msg = f"{path.name} is not a task's card: {wrong}."
-        raise InvalidFileError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path.name} is not valid TOML: {error}."
-        raise InvalidFileError(msg) from error
-    if card.name != path.stem:
-        msg = f"A card's name is that of its file, but {path.name} says name = {card.name!r}."
-        raise InvalidFileError(msg)
-    return card
-
-
-def assign(y: NDArray[np.integer], groups: NDArray[np.integer] | None, split: Split) -> NDArray[np.uint8]:
-    """Divide rows into training (0), validation (1) and test (2); the same on every machine.
-
-    Units (rows, or groups) are put in a random order that depends on the seed alone (raw output of PCG64, which NumPy
-    keeps stable). Rows are then dealt class by class in proportion to the shares. Groups are dealt one at a time, the
-    larger ones first, each to the part that lacks most of its classes in relation to the part's size.
-
-    Args:
-        y: class numbers, ``(n,)``.
-        groups: group of each row, ``(n,)``, or None.
-        split: shares and seed.
-
-    Returns:
-        The part of each row, ``(n,)``.
-    """
-    shares = (split.training, split.validation, split.test)
-    labels = np.zeros(len(y), dtype=np.uint8)
-    if groups is None:
-        order = _random_order(len(y), split.seed)
-        for number in np.unique(y):
-            rows = order[y[order] == number]
-            first = len(rows) * shares[0] // sum(shares)
-            second = len(rows) * (shares[0] + shares[1]) // sum(shares)
-            labels[rows[first:second]], labels[rows[second:]] = 1, 2
-        return labels
-    names, unit = np.unique(groups, return_inverse=True)
-    counts = np.zeros((len(names), int(y.max()) + 1), dtype=np.int64)
-    np.add.at(counts, (unit, y), 1)
-    lacking = np.outer(shares, counts.sum(axis=0))  # in rows, times the sum of the shares: whole numbers only
-    order = _random_order(len(names), split.seed)
-    part = np.zeros(len(names), dtype=np.uint8)
-    for group in order[np.argsort(-counts[order].sum(axis=1), kind="stable")]:
-        need = [int(row @ counts[group]) / share for row, share in zip(lacking, shares, strict=True)]
-        part[group] = need.index(max(need))
-        lacking[part[group]] -= counts[group] * sum(shares)
-    labels[:] = part[unit.reshape(-1)]
-    return labels
-
-
 def area_matrix(length: int, size: int) -> NDArray[np.float32]:
     """Return the matrix ``(size, length)`` that averages ``length`` pixels over ``size`` equal areas; rows sum to 1."""
     edges = np.arange(size + 1) * (length / size)
@@ -274,10 +126,6 @@ def area_matrix(length: int, size: int) -> NDArray[np.float32]:
     lower = np.maximum(edges[:-1, None], pixels)
     matrix: NDArray[np.float32] = (np.maximum(upper - lower, 0) * (size / length)).astype(np.float32)
     return matrix
-
-
-def _random_order(n: int, seed: int) -> NDArray[np.int64]:
-    return np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
 
 
 def _decode(x: NDArray[np.generic], form: Input) -> NDArray[np.float32]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from metanas.errors import InvalidValueError
 from metanas.files import atomic_write, atomic_write_text
-from metanas.tasks import Card, Split, assign
+from metanas.tasks.card import Card, Split
+from metanas.tasks.split import assign
 
 
 def distinct(x: NDArray[np.generic], y: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metanas.conversion import distinct, linked_groups, write_task
 from metanas.errors import InvalidValueError
-from metanas.tasks import load_task
+from metanas.tasks import distinct, linked_groups, load_task, write_task
 
 
 def card(**changes: Any) -> dict[str, Any]:
