@@ -46,15 +46,29 @@ __all__ = [  # noqa: PLE0604, RUF100
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("metanas")
+        return _version()
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """Return the version of the installed package; in a checkout that is not installed, the one it states."""
+    import tomllib
+    from importlib.metadata import PackageNotFoundError, version
+
+    from metanas import published
+
+    try:
+        return version("metanas")
+    except PackageNotFoundError:
+        top = published.checkout()
+        if top is None:
+            raise
+        return str(tomllib.loads((top / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def __dir__() -> list[str]:

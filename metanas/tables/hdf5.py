@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.errors import InvalidFileError, MetanasError
+from metanas.errors import InvalidFileError
 from metanas.tables.schema import SCHEMA_VERSION, SPLITS, Axis, Direction, Metric
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _open(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except MetanasError:
+    except InvalidFileError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         msg = (

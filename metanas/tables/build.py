@@ -1,0 +1,284 @@
+"""Building a table: train what is missing, block by block, and write each block when it is finished.
+
+Blocks are trained in this process, in several (joblib), or on a Dask cluster; this process alone writes. It may be
+killed at any instant: what was written stays, and the same call goes on with what is missing. A value depends on the
+architecture's block, the seed, the task and the protocol, never on the number of workers or the order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import metanas
+from metanas import published
+from metanas.arch import Arch
+from metanas.errors import InvalidValueError, MetanasError, UnknownNameError
+from metanas.extras import require
+from metanas.files import exclusive_lock, remove_temporary
+from metanas.spaces import load_space
+from metanas.tables.shards import (
+    Key,
+    Plan,
+    ProtocolLike,
+    Shard,
+    archs_of,
+    finished,
+    make_shard,
+    representatives,
+    write_shard,
+)
+from metanas.tasks import Task, load_task
+
+Values = Mapping[str, NDArray[Any]]
+Train = Callable[[Sequence[Arch], Task, ProtocolLike, int], Values]
+BACKENDS = ("local", "dask")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a build is.
+
+    Attributes:
+        key: the shard that was just written; None at the start.
+        done: trainings that are on disk.
+        total: trainings that were asked for.
+        seconds_left: estimated from the speed of this call; None before its first block.
+    """
+
+    key: Key | None
+    done: int
+    total: int
+    seconds_left: float | None
+
+
+def train_networks(archs: Sequence[Arch], task: Task, protocol: Any, seed: int) -> Values:
+    """Train a block for real (one torch thread), and count parameters and multiply-accumulates."""
+    torch = require("torch", "train", "Training networks")
+    from metanas.nets.skeleton import cost
+    from metanas.training import train_block
+
+    torch.set_num_threads(1)
+    size = protocol.network.resolution
+    shape = (task.shape[0], size, size) if len(task.shape) == 3 else task.shape  # as it enters the network
+    skeleton = protocol.skeleton(shape, task.n_classes)
+    counts = [cost(load_space(arch.space).cell(arch), skeleton) for arch in archs]
+    columns = {
+        "cost/parameters": np.array([parameters for parameters, _ in counts], dtype=np.float64),
+        "cost/macs": np.array([macs for _, macs in counts], dtype=np.float64),
+    }
+    return {**train_block(archs, task, protocol, seed), **columns}
+
+
+def make_plan(
+    space: str, task: str, protocol: ProtocolLike, *, name: str | None = None, indices: Sequence[int] | None = None
+) -> Plan:
+    """Plan a table.
+
+    Args:
+        space: name of the search space.
+        task: name of the task, or the path of its card.
+        protocol: the training protocol.
+        name: name of the table; the family of the space and the task by default, as in ``nb201/fashion_mnist-v1``.
+        indices: which architectures, as indices of the space; the representatives of all functional classes if None.
+
+    Raises:
+        UnknownNameError: no such space or task.
+        InvalidValueError: an index that does not represent its class.
+    """
+    home = load_space(space)
+    every = representatives(space)
+    if indices is not None:
+        foreign = sorted(set(indices) - set(every))
+        if foreign:
+            msg = f"Tables hold representatives of functional classes (space.canonical); index {foreign[0]} is none."
+            raise InvalidValueError(msg)
+        every = tuple(sorted(set(indices)))
+    loaded = _task(task)
+    family = home.arch(int(home.indices[0])).space
+    return Plan(name or f"{family}/{loaded.name}", space, task, loaded.sha256, protocol, every)
+
+
+def default_work(plan: Plan) -> Path:
+    """Return the folder where a table's shards lie unless another is named."""
+    return (published.checkout() or Path.cwd()) / "work" / plan.name
+
+
+def build(
+    plan: Plan,
+    work: Path,
+    seeds: Sequence[int],
+    *,
+    train: Train = train_networks,
+    blocks: int | None = None,
+    jobs: int = 1,
+    backend: str = "local",
+    address: str | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train what is missing of a table and write it to the work folder.
+
+    Args:
+        plan: what the table is made of.
+        work: the folder of its shards.
+        seeds: training seeds.
+        train: trains a block: architectures, task, protocol, seed -> values ``(n_archs, n_epochs)`` by metric.
+        blocks: only the first few blocks of each seed; all if None.
+        jobs: how many blocks are trained at once (with ``dask``: at most; 0 or less for as many as the cluster takes).
+        backend: ``"local"`` processes, or a ``"dask"`` cluster.
+        address: of the Dask scheduler, as in ``"tcp://host:8786"``.
+        report: called at the start and after every block that was written.
+
+    Raises:
+        MetanasError: another process builds in the same folder, or a worker process died.
+        InvalidFileError: a shard in the folder is damaged or belongs to something else.
+        InvalidValueError: an argument out of range, or training that gives other than finite values.
+    """
+    _check_arguments(seeds, blocks, jobs, backend, address)
+    with exclusive_lock(work / ".lock"):
+        remove_temporary(work)
+        wanted = plan.keys(seeds, blocks)
+        present = set(finished(plan, work))
+        todo = [key for key in wanted if key not in present]
+        total = sum(len(plan.block(key.block)) for key in wanted)
+        left = sum(len(plan.block(key.block)) for key in todo)
+        count, started = left, time.perf_counter()
+        tell = report or (lambda _: None)
+        tell(Progress(None, total - left, total, None))
+        for key, shard in _shards(plan, todo, train, jobs, backend, address):
+            write_shard(key.path(work), shard)
+            left -= len(shard.indices)
+            pace = (time.perf_counter() - started) / (count - left)
+            tell(Progress(key, total - left, total, pace * left))
+
+
+def _shards(
+    plan: Plan, todo: Sequence[Key], train: Train, jobs: int, backend: str, address: str | None
+) -> Iterator[tuple[Key, Shard]]:
+    """Yield shards as they are finished, in any order."""
+    if not todo:
+        return
+    if backend == "local" and jobs == 1:
+        with _same_threads_after(train):
+            for key in todo:
+                yield _train_shard(plan, key, train)
+        return
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    with _joblib_backend(backend, address):
+        calls = (joblib.delayed(_train_shard)(plan, key, train) for key in todo)
+        n_jobs = jobs if jobs > 0 else -1
+        parallel = joblib.Parallel(
+            n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
+        )
+        try:
+            yield from parallel(calls)
+        except TerminatedWorkerError as error:
+            msg = (
+                "A worker process died (killed, or out of memory). The blocks that were finished are kept; "
+                "the same command goes on with the others (with fewer --jobs if memory was short)."
+            )
+            raise MetanasError(msg) from error
+
+
+@contextlib.contextmanager
+def _joblib_backend(backend: str, address: str | None) -> Iterator[None]:
+    import joblib
+
+    if backend == "local":
+        yield
+        return
+    distributed = require("distributed", "distributed", "--backend dask")
+    try:
+        client = distributed.Client(address, timeout="10s")
+    except (OSError, TimeoutError, ValueError) as error:
+        msg = f"No Dask scheduler answers at {address} ({error}). Start one (dask scheduler) and name its address."
+        raise MetanasError(msg) from error
+    with client, joblib.parallel_config(backend="dask", client=client):
+        yield
+
+
+def _train_shard(plan: Plan, key: Key, train: Train) -> tuple[Key, Shard]:
+    """Train one block, wherever this runs."""
+    task = _task(plan.task)
+    if task.sha256 != plan.task_sha256:
+        msg = f"Task {plan.task!r} differs between the workers and the process that builds; install the same version."
+        raise InvalidValueError(msg)
+    started = time.perf_counter()
+    values = train(archs_of(plan, key.block), task, plan.protocol, key.seed)
+    facts = {
+        "task": task.name,
+        "seconds": round(time.perf_counter() - started, 3),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cpu": cpu_name(),
+        "versions": versions(),
+    }
+    return key, make_shard(plan, key, values, facts)
+
+
+@functools.lru_cache(maxsize=1)
+def _task(name: str) -> Task:
+    """Load a task once a process."""
+    return load_task(name)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a training depends on."""
+    found = {"python": platform.python_version(), "metanas": metanas.__version__}
+    for package in ("numpy", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+@functools.cache
+def cpu_name() -> str:
+    """Return the name of the processor, as the system gives it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def _same_threads_after(train: Train) -> Iterator[None]:
+    """Training sets torch to one thread; give the caller's process its own number back."""
+    if train is not train_networks:
+        yield
+        return
+    torch = require("torch", "train", "Training networks")
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_arguments(seeds: Sequence[int], blocks: int | None, jobs: int, backend: str, address: str | None) -> None:
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        msg = f"Seeds must be distinct whole numbers from 0 on, and at least one; got {list(seeds)}."
+        raise InvalidValueError(msg)
+    if backend not in BACKENDS:
+        raise UnknownNameError("backend", backend, BACKENDS)
+    if (backend == "dask") != (address is not None):
+        msg = f"--backend dask and --address belong together; got backend={backend!r}, address={address!r}."
+        raise InvalidValueError(msg)
+    if blocks is not None and blocks < 1:
+        msg = f"blocks >= 1 must hold, but got blocks={blocks}."
+        raise InvalidValueError(msg)
+    if backend == "local" and jobs < 1:
+        msg = f"jobs >= 1 must hold, but got jobs={jobs}."
+        raise InvalidValueError(msg)

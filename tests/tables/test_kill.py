@@ -1,0 +1,63 @@
+"""A build that is killed again and again loses no finished block and corrupts nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cheap_training import TASK, CheapProtocol, train
+
+from metanas.tables import Table
+from metanas.tables.assemble import assemble
+from metanas.tables.build import build, make_plan
+from metanas.tables.shards import Key, finished
+
+SCRIPT = Path(__file__).parent / "support" / "build_until_killed.py"
+REPOSITORY = Path(__file__).parents[2]
+AT_MOST = 60  # kills; far fewer are needed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills process groups")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_kill_9_in_a_loop(tmp_path: Path, jobs: int) -> None:
+    plan = make_plan("nb201-conv", TASK, CheapProtocol())
+    work, wanted = tmp_path / "work", set(plan.keys((0, 1)))
+    rng = np.random.default_rng(jobs)
+    said: set[Key] = set()
+    kills = 0
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    for _ in range(AT_MOST):
+        with subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(work), str(jobs)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()  # it is at work (or has nothing left to do)
+            time.sleep(float(rng.uniform(0, 0.15)))
+            kills += process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)  # the builder and its workers, at once
+            lines = first + process.stdout.read()
+        said |= {Key(*map(int, line.split())) for line in lines.splitlines(keepends=True) if line.endswith("\n")}
+        assert said <= set(finished(plan, work))  # each is whole, or reading it would have failed
+        if set(finished(plan, work)) == wanted:
+            break
+    assert set(finished(plan, work)) == wanted
+    assert kills >= 3
+    build(plan, work, (0, 1), train=train)  # nothing is left to do, but for sweeping up
+    assert list(work.rglob("*.tmp")) == []
+    build(plan, tmp_path / "undisturbed", (0, 1), train=train)
+    assemble(plan, work, tmp_path / "killed.h5")
+    assemble(plan, tmp_path / "undisturbed", tmp_path / "undisturbed.h5")
+    killed, undisturbed = Table.open(tmp_path / "killed.h5"), Table.open(tmp_path / "undisturbed.h5")
+    assert killed.metrics == undisturbed.metrics
+    for name in killed.metrics:
+        assert np.array_equal(killed.values(name), undisturbed.values(name)), name
