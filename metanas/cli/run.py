@@ -1,0 +1,202 @@
+"""``metanas run``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from metanas.leaderboard.replay import Judge
+    from metanas.leaderboard.runner import Done, Failed, Job
+    from metanas.leaderboard.summary import Section
+
+
+def command(
+    board: Annotated[str, typer.Option(help="A board's name, or a board.toml of your own.")] = "anytime-v1",
+    table: Annotated[
+        list[str] | None, typer.Option(help="Search this table (name or .h5 file) instead of the board's. Repeatable.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Run this strategy: a built-in name, file.py:Object or module:object, with settings after commas "
+            "(regularized_evolution,population=50). Repeatable. All built-in ones if absent."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Runs of each strategy on each table; the board's if absent.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if absent.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Simulated workers; the board's if absent.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for runs, summary and plots.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of tables.")] = False,
+) -> int:
+    """Search a board's tables with strategies and rank them.
+
+    Every run is written to OUT/BOARD/TABLE/STRATEGY/ as soon as it is done: what the strategy chose, sealed, and what
+    it reached. Runs of other strategies that lie there from before, on the same tables, are ranked with them. Beside
+    the runs: summary.json, regret.png and regret.svg (with the extra [plots]).
+
+    Your own strategy is one file with a class that has ask() and tell(observation); see metanas/strategies.
+
+        metanas run
+
+        metanas run --strategy my_file.py:MyStrategy
+
+        metanas run --strategy local_search,unique=canonical --seeds 10 --table nb201/fashion_mnist-v1
+    """
+    from rich.console import Console
+
+    from metanas.errors import InvalidValueError, StrategyError
+    from metanas.files import atomic_write_text
+    from metanas.leaderboard import summary
+    from metanas.leaderboard.board import load_board
+    from metanas.leaderboard.replay import Judge
+    from metanas.leaderboard.runner import Job, earlier_runs, open_tables
+    from metanas.strategies import find_strategy, strategy_names
+
+    for name, value in (("seeds", seeds), ("jobs", jobs), ("workers", workers)):
+        if value is not None and value < 1:
+            msg = f"--{name} must be at least 1, but got {value}."
+            raise InvalidValueError(msg)
+    chosen = load_board(board)
+    sources = [find_strategy(text) for text in strategy or strategy_names()]
+    labels = [source.label for source in sources]
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        msg = f"Strategies of one run must have different names, but {twice!r} occurs twice."
+        raise InvalidValueError(msg)
+    tables, missing = open_tables(chosen, table or ())
+    judges = [Judge(chosen, entry) for entry in tables]
+    n_workers = workers or chosen.rules.workers
+    folder = out / (chosen.name if n_workers == chosen.rules.workers else f"{chosen.name},workers={n_workers}")
+    todo = [
+        Job(chosen, entry.path.resolve(), entry.sha256, source, seed, n_workers)
+        for entry in tables
+        for source in sources
+        for seed in range(seeds or chosen.seeds)
+    ]
+    progress, shown = Console(stderr=True), Console()
+    for name in missing:
+        progress.print(f"Table {name} of board {chosen.name} is not here; it is left out.", style="yellow")
+    done, failed = _carry_out(todo, judges, jobs or os.cpu_count() or 1, folder, progress)
+    done += earlier_runs(folder, judges, n_workers, without=set(labels))
+    sections = summary.sections(judges, done)
+    content = summary.as_json(sections, failed, missing, n_workers)
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic_write_text(folder / "summary.json", text)
+    plots = _plot(sections, folder)
+    if as_json:
+        typer.echo(text, nl=False)
+    else:
+        _show(shown, sections)
+        shown.print(f"Runs and summary: {folder}", soft_wrap=True, highlight=False)
+        if sections:
+            plotted = " ".join(map(str, plots)) or "none; install the extra for them: pip install 'metanas[plots]'"
+            shown.print(f"Plots: {plotted}", soft_wrap=True, highlight=False, markup=False)
+    if failed:
+        raise StrategyError(_failures(failed, len(done), folder))
+    return 0
+
+
+def _carry_out(
+    todo: Sequence[Job], judges: Sequence[Judge], processes: int, folder: Path, console: Console
+) -> tuple[list[Done], list[Failed]]:
+    """Run all jobs under a progress bar."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from metanas.leaderboard.runner import Failed, run_all
+
+    columns = (TextColumn("searching"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    done: list[Done] = []
+    failed: list[Failed] = []
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=len(todo))
+        for outcome in run_all(todo, judges, processes=min(processes, len(todo)), folder=folder):
+            if isinstance(outcome, Failed):
+                failed.append(outcome)
+            else:
+                done.append(outcome)
+            bar.advance(task)
+    return done, failed
+
+
+def _plot(sections: Sequence[Section], folder: Path) -> list[Path]:
+    from metanas.leaderboard import plots
+
+    if not sections or not plots.available():
+        return []
+    return plots.plot_regret([(section.judge, section.entrants) for section in sections], folder / "regret")
+
+
+def _show(console: Console, sections: Sequence[Section]) -> None:
+    """Print a rank table for each table of the board, and one over all if there are several."""
+    from rich.table import Table
+
+    from metanas.leaderboard.summary import overall_ranks
+
+    for section in sections:
+        judge, board = section.judge, section.judge.board
+        unit = "" if board.unit == "trainings" else " s"
+        grid = Table(
+            title=f"{board.name} on {judge.table}: {board.report.metric} ({judge.units['test']}) of the incumbent",
+            caption=f"mean ± standard error; the validation optimum tests at {judge.optimum_test:.2f}, "
+            f"the best test value is {judge.best_test:.2f}",
+            title_justify="left",
+            caption_justify="left",
+        )
+        grid.add_column("strategy", no_wrap=True)
+        grid.add_column("runs", justify="right")
+        for at in board.report.at:
+            grid.add_column(f"@{at:g}{unit}", justify="right", no_wrap=True)
+        grid.add_column("mean rank", justify="right")
+        grid.add_column(f"{board.unit} to the validation optimum (found)", justify="right")
+        grid.add_column("own CPU, µs a trial", justify="right")
+        for standing in section.standings:
+            tests = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(standing.test, standing.error, strict=True)]
+            median = "–" if standing.optimum_median is None else f"{standing.optimum_median:g}"
+            grid.add_row(
+                standing.label,
+                str(standing.n_runs),
+                *tests,
+                "–" if math.isnan(standing.rank) else f"{standing.rank:.2f}",
+                f"{median} ({standing.optimum_found:.0%})",
+                f"{1e6 * standing.cpu_per_trial:,.0f}",
+            )
+        console.print(grid)
+    if len(sections) > 1:
+        grid = Table(title=f"{sections[0].judge.board.name} over {len(sections)} tables", title_justify="left")
+        grid.add_column("strategy", no_wrap=True)
+        grid.add_column("mean rank", justify="right")
+        for label, rank in overall_ranks(sections).items():
+            grid.add_row(label, "–" if math.isnan(rank) else f"{rank:.2f}")
+        console.print(grid)
+
+
+def _failures(failed: Sequence[Failed], n_done: int, folder: Path) -> str:
+    """Say of every strategy that failed what happened in its first failed run."""
+    first: dict[str, Failed] = {}
+    for entry in sorted(failed, key=lambda entry: (entry.label, entry.table, entry.seed)):
+        first.setdefault(entry.label, entry)
+    lines = []
+    for label, entry in first.items():
+        more = sum(other.label == label for other in failed) - 1
+        others = f" (and {more} more of its runs failed)" if more else ""
+        lines.append(f"{entry.message} Table {entry.table}, seed {entry.seed}{others}.")
+    kept = f"The {n_done} finished runs are kept in {folder}." if n_done else "No run finished."
+    return "\n".join([*lines, kept])

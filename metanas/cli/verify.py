@@ -1,0 +1,119 @@
+"""``metanas verify``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from metanas.leaderboard.replay import Judge
+    from metanas.leaderboard.submission import Run
+
+NEEDS_ARGUMENTS = True
+
+
+def command(
+    run: Annotated[list[Path], typer.Argument(help="Run files, or folders that hold them.", metavar="RUN...")],
+    board: Annotated[str | None, typer.Option(help="The board's file, if it is not a published board.")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="The .h5 file of a table that is not published. Repeatable.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="Source of a strategy from outside (file.py:Object), to run it again. Repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> int:
+    """Check runs: replay their choices, compare every number, and run the strategy again.
+
+    A run is refused, with the reason, if its seal, a hash, a choice, its seed or a score is not what the replay and a
+    second run of its strategy give. Built-in strategies are run again from their seed; those from outside if --strategy
+    names their source. Exit code 5 if any run is refused.
+
+        metanas verify runs/anytime-v1
+
+        metanas verify runs/anytime-v1/my-table/MyStrategy --strategy my_file.py:MyStrategy
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from metanas.errors import MetanasError, VerificationError
+    from metanas.leaderboard.submission import read_run
+    from metanas.leaderboard.verification import verify
+    from metanas.strategies import find_strategy
+
+    sources = [find_strategy(text) for text in strategy or ()]
+    judges = _Judges(board, table or ())
+    console = Console(soft_wrap=True, highlight=False)
+    findings: list[dict[str, Any]] = []
+    for path in _files(run):
+        try:
+            entry = read_run(path)
+            reasons, remarks = verify(entry, judges.of(entry), sources)
+        except MetanasError as error:
+            reasons, remarks = [str(error)], []
+        findings.append({"run": str(path), "sound": not reasons, "reasons": reasons, "remarks": remarks})
+        if reasons and not as_json:
+            console.print(f"[red]refused[/red] {escape(str(path))}")
+            for text in reasons:
+                console.print(f"  {escape(text)}")
+    refused = sum(not finding["sound"] for finding in findings)
+    if as_json:
+        typer.echo(json.dumps({"runs": findings, "refused": refused}, indent=1, ensure_ascii=False))
+    else:
+        notes = Counter(remark for finding in findings for remark in finding["remarks"])
+        for text, count in notes.items():
+            console.print(f"note on {count} of {len(findings)} runs: {escape(text)}")
+        console.print(f"{len(findings) - refused} of {len(findings)} runs are sound.")
+    if refused:
+        if as_json:
+            return VerificationError.exit_code
+        msg = f"{refused} of {len(findings)} runs are refused."
+        raise VerificationError(msg)
+    return 0
+
+
+class _Judges:
+    """Opens boards and tables once."""
+
+    def __init__(self, board: str | None, tables: Sequence[str]) -> None:
+        from metanas.leaderboard.board import load_board
+        from metanas.leaderboard.runner import open_table
+
+        self._board = load_board(board) if board else None
+        opened = [open_table(name) for name in tables]
+        self._tables = {table.name: table for table in opened}
+        self._judges: dict[tuple[str, str], Judge] = {}
+
+    def of(self, run: Run) -> Judge:
+        """Return the judge of a run's board and table."""
+        from metanas.leaderboard.board import load_board
+        from metanas.leaderboard.replay import Judge
+        from metanas.leaderboard.runner import open_table
+
+        key = (run.board, run.table)
+        if key not in self._judges:
+            table = self._tables[run.table] if run.table in self._tables else open_table(run.table)
+            self._judges[key] = Judge(self._board or load_board(run.board), table)
+        return self._judges[key]
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """Return the run files; raise ``InvalidFileError`` where there are none."""
+    from metanas.errors import InvalidFileError
+
+    found: list[Path] = []
+    for path in paths:
+        files = sorted(path.rglob("seed-*.json")) if path.is_dir() else [path]
+        if not files or not files[0].is_file():
+            msg = (
+                f"There is no run at {path}. 'metanas run' writes runs to runs/<board>/<table>/<strategy>/seed-….json."
+            )
+            raise InvalidFileError(msg)
+        found += files
+    return found

@@ -1,0 +1,187 @@
+"""A board: which tables are searched, under which rules, and what is reported (``leaderboards/<board>/board.toml``)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from metanas import published
+from metanas.errors import InvalidFileError, MetanasError, UnknownNameError
+from metanas.harness import Rules
+from metanas.problem import Budget, Direction, Objective
+from metanas.spaces import Space, load_space
+
+FOLDER = "leaderboards"
+FILE = "board.toml"
+DEFAULT = "anytime-v1"
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ObjectivePart(_Part):
+    """What strategies optimize and by which the incumbent is chosen: a validation metric."""
+
+    metric: Annotated[str, Field(pattern="^validation/")]
+    direction: Direction
+
+
+class ReportPart(_Part):
+    """What is reported of the incumbent, and when.
+
+    Attributes:
+        metric: a test metric.
+        at: points of the budget, ascending, in its unit (trainings; seconds where only time is limited).
+    """
+
+    metric: Annotated[str, Field(pattern="^test/")]
+    at: tuple[float, ...] = Field(min_length=1)
+
+
+class BudgetPart(_Part):
+    """What a run may spend; see :class:`metanas.problem.Budget`."""
+
+    trainings: Positive | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+class RulesPart(_Part):
+    """How a run is charged; see :class:`metanas.harness.Rules`.
+
+    Attributes:
+        max_epochs: epochs of a full training; the last of each table if absent.
+    """
+
+    fidelity: Literal["full", "any"]
+    max_epochs: Positive | None = None
+    workers: Positive
+    repeats: Literal["charged", "free"]
+    continuation: Literal["continue", "restart"]
+
+
+class Board(_Part):
+    """A board.
+
+    Attributes:
+        name: name with version, as in ``"anytime-v1"``.
+        title: one line on what it asks.
+        space: the search space; every table of the board answers for all of it.
+        tables: the tables that are searched.
+        label: how one number comes of several trainings: the mean over the seeds that were measured.
+        seeds: runs of each strategy on each table, with the seeds 0, 1, ….
+        objective: what is optimized.
+        report: what is reported.
+        budget: what a run may spend.
+        rules: how it is charged.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*-v[0-9]+$")]
+    title: str
+    space: str
+    tables: tuple[str, ...] = Field(min_length=1)
+    label: Literal["mean_of_measured_seeds"]
+    seeds: Positive
+    objective: ObjectivePart
+    report: ReportPart
+    budget: BudgetPart
+    rules: RulesPart
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Check what one field says of another."""
+        self.make_rules()
+        at = self.report.at
+        limit = self.budget.trainings or self.budget.seconds or 0
+        if list(at) != sorted(set(at)) or at[0] <= 0 or at[-1] > limit:
+            msg = f"report.at must ascend within the budget (0, {limit:g}], but got {list(at)}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def unit(self) -> Literal["trainings", "seconds"]:
+        """What the budget is counted in."""
+        return "seconds" if self.budget.trainings is None else "trainings"
+
+    @property
+    def limit(self) -> float:
+        """The budget, in :attr:`unit`."""
+        return self.budget.trainings or self.budget.seconds or 0
+
+    def make_objective(self) -> Objective:
+        """Return the objective as strategies see it."""
+        return Objective(self.objective.metric, self.objective.direction)
+
+    def make_rules(self, workers: int | None = None) -> Rules:
+        """Return the rules of a run, with another number of workers if one is given."""
+        return Rules(
+            budget=Budget(self.budget.trainings, self.budget.seconds),
+            workers=self.rules.workers if workers is None else workers,
+            repeats=self.rules.repeats,
+            continuation=self.rules.continuation,
+            fidelity=self.rules.fidelity,
+        )
+
+    def make_space(self) -> Space:
+        """Return the search space."""
+        return load_space(self.space)
+
+    @property
+    def rules_sha256(self) -> str:
+        """Hash of all that decides a run; a board may gain tables, seeds and words, but not change its rules."""
+        decisive = self.model_dump(mode="json", exclude={"title", "tables", "seeds"})
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def board_names() -> tuple[str, ...]:
+    """Return the names of all published boards, sorted."""
+    return tuple(sorted({path.parent.name for place in published.folders(FOLDER) for path in place.glob(f"*/{FILE}")}))
+
+
+def load_board(name: str) -> Board:
+    """Return a published board by name, or the one in a ``.toml`` file.
+
+    Raises:
+        UnknownNameError: no such board.
+        InvalidFileError: a file that is no board, saying which field is wrong.
+    """
+    if name.endswith(".toml"):
+        return read_board(Path(name))
+    path = published.find(f"{FOLDER}/{name}/{FILE}") if name in board_names() else None
+    if path is None:
+        raise UnknownNameError("board", name, board_names())
+    board = read_board(path)
+    if board.name != name:
+        msg = f"{path} must have the name of its folder, {name!r}, but says {board.name!r}."
+        raise InvalidFileError(msg)
+    return board
+
+
+def read_board(path: Path) -> Board:
+    """Read a board's file; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{path} is no readable TOML: {error}."
+        raise InvalidFileError(msg) from error
+    try:
+        return Board.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise InvalidFileError(explain(path, "board", error)) from error
+    except (MetanasError, TypeError) as error:
+        msg = f"{path} is no board: {error}"
+        raise InvalidFileError(msg) from error
+
+
+def explain(path: Path, what: str, error: ValidationError) -> str:
+    """Return what is wrong with a file, field by field."""
+    parts = [f"{'.'.join(map(str, entry['loc'])) or 'whole'}: {entry['msg']}" for entry in error.errors()[:5]]
+    return f"{path} is no {what}: {'; '.join(parts)}."

@@ -1,0 +1,164 @@
+"""A run as it is kept: what a strategy chose, sealed; and what it claims to have reached.
+
+The seal is the SHA-256 of everything but the result. It is set before a test score is looked up. The result is a
+claim: whoever holds the table replays the choices and gets every number again (:mod:`metanas.leaderboard.replay`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metanas.errors import InvalidFileError
+from metanas.files import atomic_write_text
+from metanas.leaderboard.board import explain
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StrategyPart(_Part):
+    """Who chose.
+
+    Attributes:
+        name: the name of a built-in strategy, or of the object in the source.
+        config: how it was set up.
+        source: file (or module) and object of a strategy from outside; None for a built-in one.
+        sha256: hash of that source file.
+    """
+
+    name: str
+    config: dict[str, Any]
+    source: str | None = None
+    sha256: Sha256 | None = None
+
+
+class Choices(_Part):
+    """What was asked for, in the order of asking.
+
+    Attributes:
+        archs: index in the space of each architecture, ``(n_trials,)``.
+        epochs: of each trial, ``(n_trials,)``; one number if all are alike.
+    """
+
+    archs: tuple[int, ...]
+    epochs: int | tuple[int, ...]
+
+    def trials(self) -> list[tuple[int, int]]:
+        """Return index and epochs of every trial; raise ``InvalidFileError`` if their numbers differ."""
+        epochs = (self.epochs,) * len(self.archs) if isinstance(self.epochs, int) else self.epochs
+        if len(epochs) != len(self.archs):
+            msg = f"A run has epochs for every trial, but there are {len(self.archs)} trials and {len(epochs)} epochs."
+            raise InvalidFileError(msg)
+        return list(zip(self.archs, epochs, strict=True))
+
+
+class Point(_Part):
+    """The incumbent at a point of the budget; None before the first training has ended."""
+
+    at: Finite
+    validation: Finite | None
+    test: Finite | None
+
+
+class Result(_Part):
+    """What a run reached, by replay.
+
+    Attributes:
+        trainings: full trainings that were charged and counted.
+        seconds: simulated clock when the last of them ended; None for a table without times.
+        incumbent: index of the architecture with the best validation value; None if no training ended.
+        validation: its validation value.
+        test: its test value.
+        points: the incumbent at the board's points of report.
+        optimum_at: when an architecture with the best validation value of all was found, in the budget's unit; None
+            if it was not.
+    """
+
+    trainings: Finite
+    seconds: Finite | None
+    incumbent: int | None
+    validation: Finite | None
+    test: Finite | None
+    points: tuple[Point, ...]
+    optimum_at: Finite | None
+
+
+class Run(_Part):
+    """One run of one strategy on one table.
+
+    Attributes:
+        schema_version: of this format.
+        metanas: version of the package.
+        numpy: version of NumPy; its random streams may differ from one to the next.
+        board: name of the board.
+        rules_sha256: hash of the board's rules.
+        space: name of the search space.
+        task: name of the task.
+        table: name of the table.
+        table_sha256: hash of the table's file.
+        strategy: who chose.
+        seed: of the run; the generator is derived from board, task, strategy and seed.
+        workers: simulated workers.
+        choices: what was asked for.
+        strategy_cpu_seconds: what the strategy itself used; a statement that no replay can check.
+        seal: hash of all of the above.
+        result: what the run claims to have reached; None until the run is sealed.
+    """
+
+    schema_version: Literal[1] = 1
+    metanas: str
+    numpy: str
+    board: str
+    rules_sha256: Sha256
+    space: str
+    task: str
+    table: str
+    table_sha256: Sha256
+    strategy: StrategyPart
+    seed: Annotated[int, Field(ge=0)]
+    workers: Annotated[int, Field(gt=0)]
+    choices: Choices
+    strategy_cpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seal: str = ""
+    result: Result | None = None
+
+    def computed_seal(self) -> str:
+        """Return the hash of everything but seal and result."""
+        content = self.model_dump(mode="json", exclude={"seal", "result"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def sealed(self) -> Run:
+        """Return this run with its seal."""
+        return self.model_copy(update={"seal": self.computed_seal()})
+
+
+def write_run(run: Run, path: Path) -> None:
+    """Write a run atomically as JSON, one line a field."""
+    fields = run.model_dump(mode="json")
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in fields.items()
+    ]
+    atomic_write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def read_run(path: Path) -> Run:
+    """Read a run; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}."
+        raise InvalidFileError(msg) from error
+    try:
+        return Run.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidFileError(explain(path, "run", error)) from error

@@ -1,0 +1,107 @@
+"""What all runs of a board come to: standings by table, as objects and as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metanas.leaderboard.replay import Judge
+from metanas.leaderboard.runner import Done, Failed
+from metanas.leaderboard.statistics import Entrant, Standing, standings
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of a board.
+
+    Attributes:
+        judge: knows its labels.
+        entrants: the runs of each strategy, in the order of their standing.
+        standings: where each strategy stands, best first.
+    """
+
+    judge: Judge
+    entrants: tuple[Entrant, ...]
+    standings: tuple[Standing, ...]
+
+
+def sections(judges: Sequence[Judge], done: Sequence[Done]) -> list[Section]:
+    """Group runs by table and strategy; tables without runs are left out."""
+    found = []
+    for judge in judges:
+        here = [entry for entry in done if entry.run.table_sha256 == judge.table_sha256]
+        entrants = {label: _entrant(label, here) for label in dict.fromkeys(entry.label for entry in here)}
+        ordered = standings(list(entrants.values()), judge)
+        if ordered:
+            found.append(Section(judge, tuple(entrants[standing.label] for standing in ordered), tuple(ordered)))
+    return found
+
+
+def overall_ranks(found: Sequence[Section]) -> dict[str, float]:
+    """Return the mean rank of each strategy over the tables, best first; NaN if it has no rank on one of them."""
+    labels = dict.fromkeys(standing.label for section in found for standing in section.standings)
+    by_table = [{standing.label: standing.rank for standing in section.standings} for section in found]
+    means = {label: sum(by.get(label, math.nan) for by in by_table) / len(by_table) for label in labels}
+    return dict(sorted(means.items(), key=lambda pair: (math.isnan(pair[1]), pair[1], pair[0])))
+
+
+def as_json(found: Sequence[Section], failed: Sequence[Failed], missing: Sequence[str], workers: int) -> dict[str, Any]:
+    """Return everything that the terminal shows, and the references behind it, as JSON."""
+    board = found[0].judge.board if found else None
+    return {
+        "board": board.name if board else None,
+        "rules_sha256": board.rules_sha256 if board else None,
+        "unit": board.unit if board else None,
+        "workers": workers,
+        "missing_tables": list(missing),
+        "mean_rank": {label: _plain(rank) for label, rank in overall_ranks(found).items()},
+        "tables": [_section(section) for section in found],
+        "failed": [
+            {"strategy": entry.label, "table": entry.table, "seed": entry.seed, "message": entry.message}
+            for entry in sorted(failed, key=lambda entry: (entry.label, entry.table, entry.seed))
+        ],
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    judge = section.judge
+    return {
+        "table": judge.table,
+        "table_sha256": judge.table_sha256,
+        "task": judge.task,
+        "report": judge.board.report.metric,
+        "unit": judge.units["test"],
+        "best_test": judge.best_test,
+        "optimum_validation": judge.best_validation,
+        "optimum_test": judge.optimum_test,
+        "strategies": [_standing(standing) for standing in section.standings],
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    triples = zip(standing.at, standing.test, standing.error, strict=True)
+    return {
+        "strategy": standing.label,
+        "runs": standing.n_runs,
+        "mean_rank": _plain(standing.rank),
+        "test": [{"at": at, "mean": _plain(mean), "standard_error": _plain(error)} for at, mean, error in triples],
+        "optimum": {"median": standing.optimum_median, "found": standing.optimum_found},
+        "cpu_seconds_per_trial": standing.cpu_per_trial,
+    }
+
+
+def _entrant(label: str, done: Sequence[Done]) -> Entrant:
+    mine = sorted((entry for entry in done if entry.label == label), key=lambda entry: entry.run.seed)
+    trials = sum(len(entry.run.choices.archs) for entry in mine)
+    return Entrant(
+        label=label,
+        climbs={entry.run.seed: entry.climb for entry in mine},
+        optimum_at={entry.run.seed: entry.result.optimum_at for entry in mine},
+        cpu_per_trial=sum(entry.run.strategy_cpu_seconds for entry in mine) / max(trials, 1),
+    )
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,171 @@
+"""What answers a trial. An oracle knows validation metrics and costs; it has never seen a test score.
+
+:class:`TableOracle` copies the validation columns out of a table and lets go of it, so that no chain of attributes
+leads from what a strategy is handed to the test columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.arch import Arch
+from metanas.errors import InvalidValueError, NotMeasuredError, StrategyError, UnknownNameError
+from metanas.problem import Objective
+from metanas.spaces import Space, load_space
+
+if TYPE_CHECKING:
+    from metanas.tables import Table
+
+SECONDS = "cost/seconds"
+
+
+class Values(dict[str, float]):
+    """Validation metrics by name; asking for another metric says what is there."""
+
+    def __missing__(self, name: str) -> float:
+        """Raise :class:`~metanas.errors.StrategyError`."""
+        msg = f"A strategy sees validation metrics only: {', '.join(self)}. There is no {name!r}."
+        raise StrategyError(msg)
+
+
+class Answer(NamedTuple):
+    """What a training gives.
+
+    Attributes:
+        values: validation metrics.
+        curve: the objective at each measured epoch, ``(n_epochs,)``, or None; a copy.
+    """
+
+    values: Mapping[str, float]
+    curve: NDArray[np.float64] | None
+
+
+class Oracle(Protocol):
+    """Answers trials of one task.
+
+    Attributes:
+        space: the architectures that it answers for.
+        epochs: the epochs after which it has values, ascending; the last is a full training.
+        timed: whether it knows seconds.
+    """
+
+    space: Space
+    epochs: tuple[int, ...]
+    timed: bool
+
+    def index(self, arch: Arch) -> int:
+        """Return the index of ``arch``; raise :class:`~metanas.errors.InvalidArchError` outside the space."""
+
+    def answer(self, index: int, epochs: int) -> Answer:
+        """Return what training an architecture for so many epochs gives; ``epochs`` is one of :attr:`epochs`."""
+
+    def seconds(self, index: int, epochs: int) -> float:
+        """Return the seconds of training from scratch for so many epochs; NaN unless :attr:`timed`."""
+
+
+class TableOracle:
+    """Answers from a table, by the mean over the seeds that were measured.
+
+    Attributes:
+        space: the architectures that it answers for.
+        epochs: the epochs of the table up to ``max_epochs``.
+        timed: whether the table has ``cost/seconds``.
+        metrics: the validation metrics that it answers with.
+    """
+
+    def __init__(
+        self, table: Table, objective: Objective, *, space: Space | None = None, max_epochs: int | None = None
+    ) -> None:
+        """Copy what a strategy may know out of ``table``.
+
+        Args:
+            table: the measured values.
+            objective: what is optimized, one of the table's validation metrics.
+            space: the architectures to answer for; the table's space if None.
+            max_epochs: epochs of a full training; the table's last if None.
+
+        Raises:
+            UnknownNameError: the table has no such metric or epoch.
+            InvalidValueError: the objective is no validation metric.
+            NotMeasuredError: the table cannot answer for every architecture of the space.
+        """
+        names = [name for name, metric in table.metrics.items() if metric.split == "validation"]
+        if objective.metric not in table.metrics:
+            kind = f"metric of table {table.name}"
+            raise UnknownNameError(kind, objective.metric, names)
+        if objective.metric not in names:
+            msg = f"A strategy sees validation metrics only ({', '.join(names)}), but got {objective.metric!r}."
+            raise InvalidValueError(msg)
+        if max_epochs is not None and max_epochs not in table.epochs:
+            kind = f"epoch of table {table.name}"
+            raise UnknownNameError(kind, max_epochs, table.epochs)
+        self.space = space if space is not None else load_space(table.space_name)
+        self.epochs = tuple(epoch for epoch in table.epochs if max_epochs is None or epoch <= max_epochs)
+        self.metrics = (objective.metric, *(name for name in sorted(names) if name != objective.metric))
+        self.timed = SECONDS in table.metrics
+        self._columns = {name: _by_epoch(table, name, self.epochs) for name in self.metrics}
+        self._seconds = _by_epoch(table, SECONDS, self.epochs) if self.timed else None
+        self._check_complete(table, objective.metric)
+        self._curves = self._columns[objective.metric]
+        self._rows: list[int] = table.row_of_index.tolist()
+        self._indices: dict[Arch, int] = {}
+        self._records: dict[int, list[tuple[float, ...]]] = {}  # by epochs, then by row: plain lists are quick to read
+        self._clocks: dict[int, list[float]] = {}
+
+    def index(self, arch: Arch) -> int:
+        """Return the index of ``arch``; raise :class:`~metanas.errors.InvalidArchError` outside the space."""
+        index = self._indices.get(arch)
+        if index is None:
+            plain = Arch(arch.space, tuple([int(entry) for entry in arch.code]))  # 1, np.int8(1), 1.0: equal keys
+            index = self._indices[plain] = self.space.index(self.space.check(plain if plain == arch else arch))
+        return index
+
+    def answer(self, index: int, epochs: int) -> Answer:
+        """Return the validation metrics and the objective's curve, mean over the measured seeds."""
+        records = self._records.get(epochs)
+        if records is None:
+            at = self._position(epochs)
+            columns = [self._columns[name][:, at].tolist() for name in self.metrics]
+            records = self._records[epochs] = list(zip(*columns, strict=True))
+        row = self._rows[index]
+        values = Values(zip(self.metrics, records[row], strict=True))
+        curve = self._curves[row, : self._position(epochs) + 1].copy() if len(self.epochs) > 1 else None
+        return Answer(values, curve)
+
+    def seconds(self, index: int, epochs: int) -> float:
+        """Return the cumulative seconds of training, mean over the measured seeds; NaN if the table has no times."""
+        clock = self._clocks.get(epochs)
+        if clock is None:
+            n_rows = len(self._curves)
+            values = self._seconds[:, self._position(epochs)] if self._seconds is not None else np.full(n_rows, np.nan)
+            clock = self._clocks[epochs] = values.tolist()
+        return clock[self._rows[index]]
+
+    def _position(self, epochs: int) -> int:
+        return self.epochs.index(epochs)
+
+    def _check_complete(self, table: Table, metric: str) -> None:
+        """A search must not run into a hole: every architecture of the space has its label and its time."""
+        rows = table.row_of_index[self.space.indices]
+        holes = (rows < 0) | np.isnan(self._columns[metric][rows]).any(axis=1)
+        if self._seconds is not None:
+            holes |= ~(self._seconds[rows] > 0).all(axis=1)  # also NaN; a training of no time would never end a run
+        if holes.any():
+            what = f"{metric} and {SECONDS}" if self.timed else metric
+            msg = (
+                f"A search over {self.space.name!r} needs {what} of every one of its {len(rows):,} architectures, but "
+                f"table {table.name} lacks {int(holes.sum()):,} of them (index {self.space.indices[holes][0]}). "
+                f"Complete it (metanas build), or search a smaller space."
+            )
+            raise NotMeasuredError(msg)
+
+
+def _by_epoch(table: Table, metric: str, epochs: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the mean over the measured seeds at every epoch, ``(n_rows, n_epochs)``; an array of our own."""
+    if "epoch" in table.metrics[metric].axes:
+        return np.stack([table.column(metric, epoch=epoch) for epoch in epochs], axis=1)
+    return np.repeat(table.column(metric)[:, None], len(epochs), axis=1)
