@@ -23,8 +23,9 @@ import random
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class CellSpace:
 
     def __len__(self) -> int:
         """Return the number of cells."""
-        return len(self.allowed) ** len(EDGES)
+        return int(len(self.allowed) ** len(EDGES))
 
     def __repr__(self) -> str:
         """Show the name and the size."""
@@ -174,7 +175,8 @@ class CellSpace:
         vertices = {edge: number for number, edge in enumerate(EDGES, start=1)}
         edges = {(0, number) for (_, source), number in vertices.items() if source == 0}
         edges |= {(number, len(EDGES) + 1) for (target, _), number in vertices.items() if target == 3}
-        edges |= {(a, b) for (middle, _), a in vertices.items() for (_, source), b in vertices.items() if middle == source}
+        pairs = itertools.product(vertices.items(), repeat=2)
+        edges |= {(first, second) for ((middle, _), first), ((_, source), second) in pairs if middle == source}
         return Graph(ops=("input", *(OPS[op] for op in code), "output"), edges=tuple(sorted(edges)))
 
     def cell(self, arch: Arch) -> Cell:
@@ -188,7 +190,7 @@ def codes() -> NDArray[np.int8]:
     return array
 
 
-@lru_cache(maxsize=None)
+@cache
 def functional_cell(code: tuple[int, ...]) -> Cell:
     """Return the canonical form of the function of a cell (see the module's text).
 
@@ -255,7 +257,7 @@ def compute_tables() -> dict[str, NDArray[np.int16] | NDArray[np.int8]]:
     """
     ordered = list(itertools.product(range(len(OPS)), repeat=len(EDGES)))
     shuffled = list(ordered)
-    random.Random(_SHUFFLE_SEED).shuffle(shuffled)  # noqa: S311
+    random.Random(_SHUFFLE_SEED).shuffle(shuffled)
     index_of = {code: index for index, code in enumerate(shuffled)}
     classes: dict[Cell, list[tuple[int, ...]]] = {}
     for code in ordered:
@@ -271,14 +273,14 @@ def compute_tables() -> dict[str, NDArray[np.int16] | NDArray[np.int8]]:
     }
 
 
-@lru_cache(maxsize=1)
-def _data() -> dict[str, NDArray[np.int16]]:
+@cache
+def _data() -> dict[str, NDArray[Any]]:
     with resources.files("metanas.spaces").joinpath("nb201.npz").open("rb") as file:
         arrays = np.load(file, allow_pickle=False)
         return {name: arrays[name] for name in arrays.files}
 
 
-@lru_cache(maxsize=1)
+@cache
 def _code_tuples() -> list[tuple[int, ...]]:
     return [tuple(row) for row in codes().tolist()]
 

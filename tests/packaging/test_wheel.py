@@ -30,6 +30,11 @@ def content_of_checkout() -> set[str]:
     return {path.relative_to(CHECKOUT).as_posix() for path in files if not path.name.endswith(".tmp")}
 
 
+@pytest.fixture(autouse=True)
+def _only_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("METANAS_DATA", raising=False)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build("build_wheel", tmp_path_factory.mktemp("wheel"))
@@ -46,7 +51,6 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(unpacked: Path, code: str) -> object:
     """Run ``code``, which prints JSON, with the unpacked wheel as the only metanas, away from the checkout."""
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
-    environment.pop("METANAS_DATA", None)
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"import json, metanas\n{code}"],
         cwd=unpacked.parent,
