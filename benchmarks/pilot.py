@@ -37,14 +37,15 @@ epochs = 8
 batch = 64
 learning_rate = 0.1
 """
-VARIANTS: dict[str, dict[str, dict[str, float]]] = {
+AUGMENT = {"shift": 0.1, "rotate": 10.0, "scale": 0.1, "drop": 0.1}
+VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "base": {},
     "stem1": {"network": {"stem_kernel": 1}},
     "lr.03": {"training": {"learning_rate": 0.03}},
     "lr.3": {"training": {"learning_rate": 0.3}},
     "batch32": {"training": {"batch": 32}},
     "batch128": {"training": {"batch": 128, "learning_rate": 0.2}},
-    "shift1": {"training": {"shift": 1}},
+    "augment": {"training": {"augmentation": AUGMENT}},
     "ema.98": {"training": {"averaging": 0.98}},
     "smooth.1": {"training": {"label_smoothing": 0.1}},
     "epochs4": {"training": {"epochs": 4}},
@@ -58,10 +59,29 @@ VARIANTS: dict[str, dict[str, dict[str, float]]] = {
     "examples1500": {"training": {"examples": 1500, "epochs": 16}},
     "examples12000": {"training": {"examples": 12000, "epochs": 2}},
     "wd.0001": {"training": {"weight_decay": 1e-4}},
-    "stem1-epochs16": {"network": {"stem_kernel": 1}, "training": {"epochs": 16}},
-    "stem1-shift1": {"network": {"stem_kernel": 1}, "training": {"shift": 1}},
-    "shift1-epochs16": {"training": {"shift": 1, "epochs": 16}},
-    "stem1-shift1-epochs16": {"network": {"stem_kernel": 1}, "training": {"shift": 1, "epochs": 16}},
+    "augment-epochs16": {"training": {"augmentation": AUGMENT, "epochs": 16}},
+    "augment-lr.3": {"training": {"augmentation": AUGMENT, "learning_rate": 0.3}},
+    "augment-stem1": {"network": {"stem_kernel": 1}, "training": {"augmentation": AUGMENT}},
+    "augment-stem1-lr.3": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3},
+    },
+    "augment-stem1-epochs16": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "epochs": 16},
+    },
+    "augment-stem1-epochs24": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "epochs": 24},
+    },
+    "augment-stem1-width6": {
+        "network": {"stem_kernel": 1, "channels": 6},
+        "training": {"augmentation": AUGMENT},
+    },
+    "augment-ema": {"training": {"augmentation": AUGMENT, "averaging": 0.98}},
+    "augment-batch32": {"training": {"augmentation": AUGMENT, "batch": 32}},
+    "augment-smooth": {"training": {"augmentation": AUGMENT, "label_smoothing": 0.1}},
+    "augment-width6": {"network": {"channels": 6}, "training": {"augmentation": AUGMENT}},
 }
 
 
@@ -93,8 +113,7 @@ def run(variant: str, task_name: str, cells: int, seeds: int) -> None:
             if path.exists():
                 continue
             curves = train_block([space.arch(int(index)) for index in block], task, plan, seed)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as file:
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
                 np.savez_compressed(file, index=block, **{name.replace("/", "."): array for name, array in curves.items()})
 
 

@@ -34,6 +34,23 @@ class Network(_Part):
     stem_kernel: Literal[1, 3] = 3
 
 
+class Augmentation(_Part):
+    """Random changes of the training examples, drawn anew for each example each time; see :mod:`metanas.augmentation`.
+
+    Attributes:
+        shift: images are moved by up to this part of their size along each axis, sequences by up to this part of
+            their length.
+        rotate: images are turned by up to so many degrees.
+        scale: images are enlarged or reduced by a factor up to ``1 + scale``.
+        drop: each position of a sequence is set to zero with this chance.
+    """
+
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    scale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    drop: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
 class Training(_Part):
     """Stochastic gradient descent with Nesterov momentum; linear warm-up, then a cosine down to 0, step by step.
 
@@ -43,9 +60,9 @@ class Training(_Part):
         epochs: passes over these examples; the incomplete last batch of a pass is dropped.
         warmup: part of all steps with a rising rate.
         label_smoothing: of the training loss; the cross-entropies reported are without it.
-        shift: each training example is moved by up to so many positions along each axis, zeros moving in.
         averaging: decay of an exponential average of weights and batch statistics over the steps, which is what is
             evaluated; 0 evaluates the last weights.
+        augmentation: random changes of the training examples.
     """
 
     examples: Positive
@@ -56,8 +73,8 @@ class Training(_Part):
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    shift: Annotated[int, Field(ge=0)] = 0
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augmentation: Augmentation = Augmentation()
 
 
 class Protocol(_Part):

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from metanas.arch import Arch
+from metanas.augmentation import Resize, augmented
 from metanas.errors import MetanasError
 from metanas.nets.fused import FusedNetwork
 from metanas.nets.plain import PlainNetwork
@@ -136,23 +137,22 @@ class _Data:
     """A task's arrays as the protocol wants them."""
 
     def __init__(self, task: Task, protocol: Protocol) -> None:
-        if len(task.shape) == 3:
-            task = task.resized(protocol.network.resolution)
         self.skeleton: Skeleton = protocol.skeleton(task.shape, task.n_classes)
         self.training = protocol.training
         rows = np.random.default_rng(0).permutation(task.split["training"])[: self.training.examples]
-        self._train = (torch.from_numpy(task.x[rows]), torch.from_numpy(task.y[rows]))
-        self._split = {split: task.split[split] for split in EVALUATED}
-        self._task = task
         if len(rows) < self.training.batch:
             msg = f"A batch of {self.training.batch} needs as many training examples; {task.name} has {len(rows)}."
             raise MetanasError(msg)
+        self._train = (torch.from_numpy(task.x[rows]), torch.from_numpy(task.y[rows]))
+        self._resize = Resize(task, protocol.network.resolution) if len(task.shape) == 3 else None
+        self._split = {split: task.split[split] for split in EVALUATED}
+        self._task = task
         self._batches = len(rows) // self.training.batch
         self.steps = self._batches * self.training.epochs
 
     def rows(self, split: str) -> tuple[Tensor, Tensor]:
         rows = self._split[split]
-        return torch.from_numpy(self._task.x[rows]), torch.from_numpy(self._task.y[rows])
+        return self._entering(torch.from_numpy(self._task.x[rows])), torch.from_numpy(self._task.y[rows])
 
     def epochs(self, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
         rng = np.random.default_rng([seed, 1])
@@ -164,25 +164,10 @@ class _Data:
         order = torch.from_numpy(rng.permutation(len(y)))
         for start in range(0, self._batches * self.training.batch, self.training.batch):
             rows = order[start : start + self.training.batch]
-            yield _shifted(x[rows], self.training.shift, rng), y[rows]
+            yield self._entering(augmented(x[rows], self.training.augmentation, rng)), y[rows]
 
-
-def _shifted(x: Tensor, most: int, rng: np.random.Generator) -> Tensor:
-    """Move each example by up to ``most`` positions along each axis."""
-    if not most:
-        return x
-    for axis in range(2, x.dim()):
-        moved = torch.zeros_like(x)
-        offsets = rng.integers(-most, most + 1, size=len(x))
-        for offset in range(-most, most + 1):
-            rows = torch.from_numpy(np.flatnonzero(offsets == offset))
-            size = x.shape[axis] - abs(offset)
-            part = x[rows].narrow(axis, max(0, -offset), size)
-            place = torch.zeros_like(x[rows])
-            place.narrow(axis, max(0, offset), size).copy_(part)
-            moved[rows] = place
-        x = moved
-    return x
+    def _entering(self, x: Tensor) -> Tensor:
+        return x if self._resize is None else self._resize(x)
 
 
 class _Descent:

@@ -41,7 +41,7 @@ def archs(n: int, seed: int = 0) -> list:
 
 @pytest.mark.parametrize("task", ["noto_scripts", "udhr_langid"])
 def test_a_block_gives_the_curve_of_each_network_trained_alone(tmp_path: Path, task: str) -> None:
-    plan = protocol(tmp_path, TEXT + "label_smoothing = 0.1\nshift = 1\n")
+    plan = protocol(tmp_path, TEXT + "label_smoothing = 0.1\naugmentation = {shift = 0.1, rotate = 10.0, scale = 0.1, drop = 0.1}\n")
     data = load_task(task)
     chosen = archs(4)
     block = train_block(chosen, data, plan, seed=3)
