@@ -59,6 +59,12 @@ def folder(name: str) -> Path:
     return found[0]
 
 
+def writable() -> Path:
+    """Return the place that new content is written to: the one named, else the checkout, else the user's cache."""
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(named) if named else checkout() or cache()
+
+
 def find(relative: str) -> Path | None:
     """Return the first published file at ``relative`` (``"tasks/fashion_mnist-v1.toml"``), or None."""
     return next((path for root in roots() if (path := root / relative).is_file()), None)

@@ -5,8 +5,11 @@ Each file has a function ``command``, a Typer command function; its name is the 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -22,20 +25,48 @@ def command_names() -> list[str]:
 
 def make_app() -> typer.Typer:
     """Return the application with every command."""
-    app = typer.Typer(name="metanas", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        name="metanas",
+        help=HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",  # docstrings are Markdown: paragraphs reflow, indented examples do not
+        add_completion=False,
+    )
     app.callback()(_root)
     for name in command_names():
         module = importlib.import_module(f"{__name__}.{name}")
-        app.command(name=name.replace("_", "-"))(module.command)
+        needs_arguments = getattr(module, "NEEDS_ARGUMENTS", False)
+        app.command(name=name.replace("_", "-"), no_args_is_help=needs_arguments)(_exiting(module.command))
     return app
 
 
-def _root(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:  # noqa: FBT001, FBT003, RUF100
-    if version:
+def _exiting(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Make the number that a command returns the exit code."""
+
+    @functools.wraps(command)
+    def exiting(*args: Any, **options: Any) -> None:
+        code = command(*args, **options)
+        if code:
+            raise typer.Exit(code)
+
+    return exiting
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
         import metanas
 
         typer.echo(metanas.__version__)
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Take the options of ``metanas`` itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,14 +76,16 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: what follows ``metanas``; those of the process if None.
     """
     try:
-        result = make_app()(args=arguments, prog_name="metanas", standalone_mode=False)
+        make_app()(args=arguments, prog_name="metanas")
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
     except MetanasError as error:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         _complain("Interrupted.")
         return 130
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _complain(message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ def default_path(plan: Plan, work: Path) -> Path:
     return work / f"{plan.name.rpartition('/')[2]}.h5"
 
 
-def assemble(plan: Plan, work: Path, path: Path) -> str:
-    """Write the table of all shards in a work folder; the same shards give the same bytes.
+def assemble(plan: Plan, work: Path, path: Path, seeds: Sequence[int] | None = None) -> str:
+    """Write the table of the shards in a work folder; the same shards give the same bytes.
 
     Args:
         plan: what the table is made of.
         work: the folder of its shards.
         path: the file to write.
+        seeds: only these; all that have a shard if None.
 
     Returns:
         The SHA-256 of the file.
@@ -35,11 +36,11 @@ def assemble(plan: Plan, work: Path, path: Path) -> str:
         NotMeasuredError: there is no shard.
         InvalidFileError: a shard is damaged, belongs to something else or contradicts another.
     """
-    shards = finished(plan, work)
+    shards = {key: shard for key, shard in finished(plan, work).items() if seeds is None or key.seed in seeds}
     if not shards:
         msg = f"{work} holds no finished block of table {plan.name}; build some first."
         raise NotMeasuredError(msg)
-    seeds = sorted({key.seed for key in shards})
+    seeds = sorted({key.seed for key in shards} | set(seeds or ()))
     return write_table(
         path,
         name=plan.name,
@@ -55,7 +56,7 @@ def assemble(plan: Plan, work: Path, path: Path) -> str:
 
 
 def _columns(
-    plan: Plan, shards: Mapping[Key, Shard], seeds: list[int]
+    plan: Plan, shards: Mapping[Key, Shard], seeds: Sequence[int]
 ) -> dict[str, tuple[Metric, NDArray[np.floating]]]:
     n = len(plan.indices)
     columns: dict[str, tuple[Metric, NDArray[np.floating]]] = {}
@@ -80,10 +81,10 @@ def _columns(
     return columns
 
 
-def _provenance(plan: Plan, shards: Mapping[Key, Shard], seeds: list[int]) -> dict[str, Any]:
+def _provenance(plan: Plan, shards: Mapping[Key, Shard], seeds: Sequence[int]) -> dict[str, Any]:
     facts = [shard.facts for shard in shards.values()]
     trainings = sum(len(shard.indices) for shard in shards.values())
-    seconds = sum(float(fact["seconds"]) for fact in facts)
+    seconds = sum(float(fact["core_seconds"]) for fact in facts)
     packages = sorted({package for fact in facts for package in fact["versions"]})
     diverged: dict[str, list[int]] = {}
     for fact in facts:

@@ -8,42 +8,22 @@ architecture's block, the seed, the task and the protocol, never on the number o
 from __future__ import annotations
 
 import contextlib
-import datetime
-import functools
-import importlib.metadata
-import platform
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-import metanas
 from metanas import published
-from metanas.arch import Arch
 from metanas.errors import InvalidValueError, MetanasError, UnknownNameError
 from metanas.extras import require
 from metanas.files import exclusive_lock, remove_temporary
 from metanas.spaces import load_space
-from metanas.tables.shards import (
-    Key,
-    Plan,
-    ProtocolLike,
-    Shard,
-    archs_of,
-    finished,
-    make_shard,
-    representatives,
-    write_shard,
-)
-from metanas.tasks import Task, load_task
+from metanas.tables.shards import Key, Plan, ProtocolLike, Shard, finished, representatives, write_shard
+from metanas.tables.worker import Train, same_threads_after, task_of, train_networks, train_shard
 
-Values = Mapping[str, NDArray[Any]]
-Train = Callable[[Sequence[Arch], Task, ProtocolLike, int], Values]
 BACKENDS = ("local", "dask")
+SECONDS_TO_CONNECT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +41,6 @@ class Progress:
     done: int
     total: int
     seconds_left: float | None
-
-
-def train_networks(archs: Sequence[Arch], task: Task, protocol: Any, seed: int) -> Values:
-    """Train a block for real (one torch thread), and count parameters and multiply-accumulates."""
-    torch = require("torch", "train", "Training networks")
-    from metanas.nets.skeleton import cost
-    from metanas.training import train_block
-
-    torch.set_num_threads(1)
-    size = protocol.network.resolution
-    shape = (task.shape[0], size, size) if len(task.shape) == 3 else task.shape  # as it enters the network
-    skeleton = protocol.skeleton(shape, task.n_classes)
-    counts = [cost(load_space(arch.space).cell(arch), skeleton) for arch in archs]
-    columns = {
-        "cost/parameters": np.array([parameters for parameters, _ in counts], dtype=np.float64),
-        "cost/macs": np.array([macs for _, macs in counts], dtype=np.float64),
-    }
-    return {**train_block(archs, task, protocol, seed), **columns}
 
 
 def make_plan(
@@ -105,7 +67,7 @@ def make_plan(
             msg = f"Tables hold representatives of functional classes (space.canonical); index {foreign[0]} is none."
             raise InvalidValueError(msg)
         every = tuple(sorted(set(indices)))
-    loaded = _task(task)
+    loaded = task_of(task)
     family = home.arch(int(home.indices[0])).space
     return Plan(name or f"{family}/{loaded.name}", space, task, loaded.sha256, protocol, every)
 
@@ -170,15 +132,16 @@ def _shards(
     if not todo:
         return
     if backend == "local" and jobs == 1:
-        with _same_threads_after(train):
+        with same_threads_after(train):
             for key in todo:
-                yield _train_shard(plan, key, train)
+                yield train_shard(plan, key, train)
         return
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     with _joblib_backend(backend, address):
-        calls = (joblib.delayed(_train_shard)(plan, key, train) for key in todo)
+        parent = os.getpid() if backend == "local" else None
+        calls = (joblib.delayed(train_shard)(plan, key, train, parent) for key in todo)
         n_jobs = jobs if jobs > 0 else -1
         parallel = joblib.Parallel(
             n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"
@@ -202,69 +165,12 @@ def _joblib_backend(backend: str, address: str | None) -> Iterator[None]:
         return
     distributed = require("distributed", "distributed", "--backend dask")
     try:
-        client = distributed.Client(address, timeout="10s")
+        client = distributed.Client(address, timeout=SECONDS_TO_CONNECT)
     except (OSError, TimeoutError, ValueError) as error:
         msg = f"No Dask scheduler answers at {address} ({error}). Start one (dask scheduler) and name its address."
         raise MetanasError(msg) from error
     with client, joblib.parallel_config(backend="dask", client=client):
         yield
-
-
-def _train_shard(plan: Plan, key: Key, train: Train) -> tuple[Key, Shard]:
-    """Train one block, wherever this runs."""
-    task = _task(plan.task)
-    if task.sha256 != plan.task_sha256:
-        msg = f"Task {plan.task!r} differs between the workers and the process that builds; install the same version."
-        raise InvalidValueError(msg)
-    started = time.perf_counter()
-    values = train(archs_of(plan, key.block), task, plan.protocol, key.seed)
-    facts = {
-        "task": task.name,
-        "seconds": round(time.perf_counter() - started, 3),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "cpu": cpu_name(),
-        "versions": versions(),
-    }
-    return key, make_shard(plan, key, values, facts)
-
-
-@functools.lru_cache(maxsize=1)
-def _task(name: str) -> Task:
-    """Load a task once a process."""
-    return load_task(name)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a training depends on."""
-    found = {"python": platform.python_version(), "metanas": metanas.__version__}
-    for package in ("numpy", "torch"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-@functools.cache
-def cpu_name() -> str:
-    """Return the name of the processor, as the system gives it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-@contextlib.contextmanager
-def _same_threads_after(train: Train) -> Iterator[None]:
-    """Training sets torch to one thread; give the caller's process its own number back."""
-    if train is not train_networks:
-        yield
-        return
-    torch = require("torch", "train", "Training networks")
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_arguments(seeds: Sequence[int], blocks: int | None, jobs: int, backend: str, address: str | None) -> None:

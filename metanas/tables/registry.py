@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from metanas import published
-from metanas.errors import InvalidFileError, UnknownNameError
+from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
+from metanas.files import atomic_write, atomic_write_text
 from metanas.tables.table import Table
 
 FOLDER = "benchmark_data"
 FILE = "registry.toml"
 _FIELDS = {"file": str, "sha256": str, "bytes": int, "card": str}
+_HEAD = """\
+# The published tables: name -> file, SHA-256, size in bytes, card (paths relative to this folder).
+# `metanas build … --register` writes the entries; `metanas tables --verify` checks the files against them.
+"""
 _VERSION = re.compile(r"(.+)-v(\d+)")
 
 
@@ -100,6 +106,70 @@ def load_table(name: str) -> Table:
         msg = f"{entry.path} is registered as {entry.name!r} but says that it is {table.name!r}."
         raise InvalidFileError(msg)
     return table
+
+
+def open_table(name: str, *, verify: bool = False) -> Table:
+    """Open a published table by its name, or any table by the path of its ``.h5`` file.
+
+    Args:
+        name: name or path.
+        verify: also compare the bytes of a published table with the registry's hash.
+
+    Raises:
+        UnknownNameError: no such table.
+        InvalidFileError: a file that is not the published one, or no table.
+    """
+    if name.endswith(".h5"):
+        return Table(name)
+    if verify:
+        find_entry(name).verify()
+    return load_table(name)
+
+
+def register(path: Path, card: str, *, replace: bool = False) -> Entry:
+    """Publish a table: copy its file and card to the folder of published tables and write its registry entry.
+
+    The folder is the one that ``METANAS_DATA`` names, the checkout's, or the user's cache, whichever is first there.
+
+    Args:
+        path: the table's file.
+        card: text of its card (Markdown).
+        replace: allow another content under a name that is published already.
+
+    Raises:
+        InvalidFileError: the file is no table.
+        InvalidValueError: the name is published with another content, and ``replace`` is not set.
+    """
+    table = Table(path)
+    folder = published.writable() / FOLDER
+    index = folder / FILE
+    entries = read_registry(index) if index.is_file() else {}
+    known = entries.get(table.name)
+    if known is not None and known.sha256 != table.sha256 and not replace:
+        msg = f"Table {table.name} is published with another content. Name a new version, or replace it (--replace)."
+        raise InvalidValueError(msg)
+    entry = Entry(
+        table.name, folder / f"{table.name}.h5", table.sha256, path.stat().st_size, folder / f"{table.name}.md"
+    )
+    with atomic_write(entry.path) as temporary:
+        shutil.copyfile(path, temporary)
+    published.verify(entry.path, entry.sha256)
+    atomic_write_text(entry.card, card)
+    entries[table.name] = entry
+    atomic_write_text(index, _registry_text(entries, folder))
+    return entry
+
+
+def _registry_text(entries: dict[str, Entry], folder: Path) -> str:
+    sections = [
+        f'[tables."{name}"]\n'
+        f'file = "{entry.path.relative_to(folder).as_posix()}"\n'
+        f'sha256 = "{entry.sha256}"\n'
+        f"bytes = {entry.bytes}\n"
+        f'card = "{entry.card.relative_to(folder).as_posix()}"\n'
+        for name, entry in sorted(entries.items())
+    ]
+    return "\n".join([_HEAD, *sections])
 
 
 def read_registry(path: Path) -> dict[str, Entry]:

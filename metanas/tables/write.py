@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from metanas.errors import InvalidValueError
 from metanas.files import atomic_write, sha256_of
 from metanas.spaces import Space, load_space
 from metanas.tables.schema import SCHEMA_VERSION, Metric, check_columns
+
+_TABLE_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9_.-]+-v[1-9][0-9]*")
 
 
 def write_table(
@@ -65,6 +68,9 @@ def write_table(
         InvalidValueError: content that breaks the schema or an invariant (:mod:`metanas.tables.schema`).
         UnknownNameError: no such space.
     """
+    if not _TABLE_NAME.fullmatch(name):
+        msg = f"A table is named family/task-vN, as in 'nb201/fashion_mnist-v1'; got {name!r}."
+        raise InvalidValueError(msg)
     home = load_space(space)
     index = _checked_index(home, np.asarray(arch_index))
     _check_axis("seeds", seeds, ascending=False)

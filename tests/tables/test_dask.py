@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cheap_training import TASK, CheapProtocol, train
 
+import metanas.tables.build
 from metanas.errors import MetanasError
 from metanas.tables import Table
 from metanas.tables.assemble import assemble
@@ -32,8 +33,9 @@ def test_a_cluster_gives_the_same_values(tmp_path: Path) -> None:
         assert np.array_equal(tables[0].values(name), tables[1].values(name)), name
 
 
-def test_no_scheduler_answers(tmp_path: Path) -> None:
+def test_no_scheduler_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(metanas.tables.build, "SECONDS_TO_CONNECT", 1)
     plan = make_plan("nb201-conv", TASK, CheapProtocol())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -18,7 +18,7 @@ def say(progress: Progress) -> None:
 
 if __name__ == "__main__":
     build(
-        make_plan("nb201-conv", TASK, CheapProtocol()),
+        make_plan("nb201-conv", TASK, CheapProtocol(block_size=300)),
         Path(sys.argv[1]),
         seeds=(0, 1),
         train=train_slowly,

@@ -45,7 +45,7 @@ def train(archs: Sequence[Arch], task: Any, protocol: CheapProtocol, seed: int) 
 
 
 def train_slowly(archs: Sequence[Arch], task: Any, protocol: CheapProtocol, seed: int) -> dict[str, np.ndarray]:
-    time.sleep(0.03)
+    time.sleep(0.05)
     return train(archs, task, protocol, seed)
 
 

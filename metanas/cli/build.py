@@ -1,0 +1,175 @@
+"""``metanas build``."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metanas.cli._common import console, parse_numbers, print_json
+
+if TYPE_CHECKING:
+    from metanas.tables.build import Progress
+    from metanas.tables.shards import Plan
+
+NEEDS_ARGUMENTS = True
+
+
+def command(
+    task: Annotated[str, typer.Option(help="The task, as in fashion_mnist-v1, or a card.toml of your own.")],
+    space: Annotated[str, typer.Option(help="The search space.")] = "nb201-conv",
+    seeds: Annotated[str | None, typer.Option(help="Training seeds, as in 0,1,2 or 0-2.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="The training protocol: a published one, or a .toml file; the published one if there is but one."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Blocks trained at once: 1 if absent; on a cluster, as many as it takes.")
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="Only the first so many blocks of each seed (the rest can follow).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the table; <family>/<task> if absent.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder of the finished blocks; work/<table> if absent.")] = None,
+    assemble: Annotated[
+        bool, typer.Option("--assemble", help="Train nothing; assemble the table from the blocks that are finished.")
+    ] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Publish the table: file, card, registry entry. It must be complete.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --register: replace a published table of the same name.")
+    ] = False,
+    backend: Annotated[
+        str, typer.Option(help="Where blocks are trained: local (processes) or dask (a cluster).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="With --backend dask: the scheduler, as in tcp://host:8786.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train the architectures of a space on a task and make a table of what was measured.
+
+    One representative of each functional class is trained, a block of them at once, with each seed. A finished block
+    is a file and is never trained again: stop with Ctrl-C or kill at any instant, and the same command goes on with
+    what is missing. More seeds can be added later. The values do not depend on --jobs.
+
+    The first block of one seed, to see how long it takes:
+
+        metanas build --task fashion_mnist-v1 --seeds 0 --blocks 1
+
+    The whole table, two blocks at a time, and a look at it:
+
+        metanas build --task fashion_mnist-v1 --seeds 0,1,2 --jobs 2
+
+        metanas tables work/nb201/fashion_mnist-v1/fashion_mnist-v1.h5
+
+    On a cluster (extra [distributed]):
+
+        metanas build --task fashion_mnist-v1 --seeds 0-2 --backend dask --address tcp://host:8786
+    """
+    from metanas.errors import InvalidValueError
+    from metanas.protocol import load_protocol
+    from metanas.tables.assemble import assemble as assemble_table
+    from metanas.tables.assemble import default_path
+    from metanas.tables.build import build, default_work, make_plan
+
+    if seeds is None and not assemble:
+        msg = "--seeds must say which trainings to run, as in --seeds 0,1,2 (or --assemble what is finished)."
+        raise InvalidValueError(msg)
+    if replace and not register:
+        msg = "--replace belongs to --register."
+        raise InvalidValueError(msg)
+    plan = make_plan(space, task, load_protocol(protocol or _only_protocol()), name=name)
+    folder = work or default_work(plan)
+    chosen = parse_numbers(seeds, "--seeds") if seeds is not None else None
+    if chosen is not None and not assemble:
+        n_jobs = jobs if jobs is not None else 1 if backend == "local" else 0
+        with _Bar(plan) as bar:
+            build(plan, folder, chosen, blocks=blocks, jobs=n_jobs, backend=backend, address=address, report=bar.report)
+    path = default_path(plan, folder)
+    sha256 = assemble_table(plan, folder, path, seeds=chosen if assemble else None)
+    if register:
+        path = _register(path, replace)
+    _say(path, sha256, as_json)
+
+
+def _only_protocol() -> str:
+    from metanas.errors import UnknownNameError
+    from metanas.protocol import protocol_names
+
+    names = protocol_names()
+    if len(names) != 1:
+        kind = "training protocol (name one with --protocol)"
+        raise UnknownNameError(kind, "", names)
+    return names[0]
+
+
+def _register(path: Path, replace: bool) -> Path:
+    from metanas.errors import InvalidValueError
+    from metanas.tables import Table
+    from metanas.tables import register as register_table
+    from metanas.tables.card import card
+
+    table = Table(path)
+    missing = table.provenance["trainings_missing"]
+    if missing:
+        msg = (
+            f"A published table must be complete, but {missing:,} trainings are missing. Build them, "
+            f"or assemble the complete seeds alone (--assemble --seeds …)."
+        )
+        raise InvalidValueError(msg)
+    return register_table(path, card(table), replace=replace).path
+
+
+def _say(path: Path, sha256: str, as_json: bool) -> None:
+    from metanas.tables import Table
+
+    table = Table(path)
+    done, missing = table.provenance["trainings"], table.provenance["trainings_missing"]
+    if as_json:
+        print_json(
+            {
+                "table": table.name,
+                "file": str(path),
+                "sha256": sha256,
+                "seeds": list(table.seeds),
+                "trainings": done,
+                "trainings_missing": missing,
+            }
+        )
+        return
+    still = f"; {missing:,} are missing, the same command goes on with them" if missing else ""
+    console().print(f"{table.name}: {done:,} trainings{still}\n{path}", markup=False, soft_wrap=True)
+
+
+class _Bar:
+    """A progress bar on the terminal; a line for each block elsewhere."""
+
+    def __init__(self, plan: Plan) -> None:
+        from rich import progress as rich
+
+        self._console = console(stderr=True)
+        left = rich.TextColumn("{task.fields[left]}")
+        done = (rich.TextColumn("training"), rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn())
+        self._progress = rich.Progress(*done, left, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._progress.add_task(plan.name, left="", total=None)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def report(self, progress: Progress) -> None:
+        """Show how far the build is."""
+        seconds = progress.seconds_left
+        left = "" if seconds is None else f"{datetime.timedelta(seconds=round(seconds))} left"
+        self._progress.update(self._task, completed=progress.done, total=progress.total, left=left)
+        if not self._console.is_terminal:
+            self._console.print(f"{progress.done:,} of {progress.total:,} trainings {left}".rstrip(), soft_wrap=True)

@@ -1,0 +1,120 @@
+"""What trains one block, in whichever process that is."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import importlib.metadata
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import metanas
+from metanas.arch import Arch
+from metanas.errors import InvalidValueError
+from metanas.extras import require
+from metanas.spaces import load_space
+from metanas.tables.shards import Key, Plan, ProtocolLike, Shard, archs_of, make_shard
+from metanas.tasks import Task, load_task
+
+Values = Mapping[str, NDArray[Any]]
+Train = Callable[[Sequence[Arch], Task, ProtocolLike, int], Values]
+
+
+def train_networks(archs: Sequence[Arch], task: Task, protocol: Any, seed: int) -> Values:
+    """Train a block for real (one torch thread), and count parameters and multiply-accumulates."""
+    torch = require("torch", "train", "Training networks")
+    from metanas.nets.skeleton import cost
+    from metanas.training import train_block
+
+    torch.set_num_threads(1)
+    size = protocol.network.resolution
+    shape = (task.shape[0], size, size) if len(task.shape) == 3 else task.shape  # as it enters the network
+    skeleton = protocol.skeleton(shape, task.n_classes)
+    counts = [cost(load_space(arch.space).cell(arch), skeleton) for arch in archs]
+    columns = {
+        "cost/parameters": np.array([parameters for parameters, _ in counts], dtype=np.float64),
+        "cost/macs": np.array([macs for _, macs in counts], dtype=np.float64),
+    }
+    return {**train_block(archs, task, protocol, seed), **columns}
+
+
+def train_shard(plan: Plan, key: Key, train: Train, parent: int | None = None) -> tuple[Key, Shard]:
+    """Train one block, wherever this runs; in a worker process of ``parent``, end when the parent does."""
+    if parent is not None:
+        _end_with(parent)
+    task = task_of(plan.task)
+    if task.sha256 != plan.task_sha256:
+        msg = f"Task {plan.task!r} differs between the workers and the process that builds; install the same version."
+        raise InvalidValueError(msg)
+    started, used = time.perf_counter(), time.thread_time()
+    values = train(archs_of(plan, key.block), task, plan.protocol, key.seed)
+    facts = {
+        "task": task.name,
+        "seconds": round(time.perf_counter() - started, 3),
+        "core_seconds": round(time.thread_time() - used, 3),  # of this thread, the one that trains
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "cpu": cpu_name(),
+        "versions": versions(),
+    }
+    return key, make_shard(plan, key, values, facts)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Watch the parent: a worker of a builder that was killed would otherwise stay for minutes, with its memory."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getppid() == parent:  # not so with backends that put a process in between
+        threading.Thread(target=watch, daemon=True).start()
+
+
+@functools.lru_cache(maxsize=1)
+def task_of(name: str) -> Task:
+    """Load a task once a process."""
+    return load_task(name)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a training depends on."""
+    found = {"python": platform.python_version(), "metanas": metanas.__version__}
+    for package in ("numpy", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+@functools.cache
+def cpu_name() -> str:
+    """Return the name of the processor, as the system gives it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def same_threads_after(train: Train) -> Iterator[None]:
+    """Training sets torch to one thread; give the caller's process its own number back."""
+    if train is not train_networks:
+        yield
+        return
+    torch = require("torch", "train", "Training networks")
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
