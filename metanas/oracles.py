@@ -111,6 +111,7 @@ class TableOracle:
         self._seconds = _by_epoch(table, SECONDS, self.epochs) if self.timed else None
         self._check_complete(table, objective.metric)
         self._curves = self._columns[objective.metric]
+        self._has_curve = len(self.epochs) > 1
         self._rows: list[int] = table.row_of_index.tolist()
         self._indices: dict[Arch, int] = {}
         self._records: dict[int, list[tuple[float, ...]]] = {}  # by epochs, then by row: plain lists are quick to read
@@ -133,8 +134,11 @@ class TableOracle:
             records = self._records[epochs] = list(zip(*columns, strict=True))
         row = self._rows[index]
         values = Values(zip(self.metrics, records[row], strict=True))
-        curve = self._curves[row, : self._position(epochs) + 1].copy() if len(self.epochs) > 1 else None
-        return Answer(values, curve)
+        if not self._has_curve:
+            return Answer(values, None)
+        full = epochs == self.epochs[-1]
+        curve = self._curves[row] if full else self._curves[row, : self._position(epochs) + 1]
+        return Answer(values, curve.copy())  # a view would lead to the curves of all architectures
 
     def seconds(self, index: int, epochs: int) -> float:
         """Return the cumulative seconds of training, mean over the measured seeds; NaN if the table has no times."""

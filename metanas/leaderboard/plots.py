@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanas.extras import require
 from metanas.files import atomic_write
 from metanas.leaderboard.statistics import Curve, Entrant, regret_curve
 
@@ -48,7 +49,12 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
 
     Returns:
         The files that were written.
+
+    Raises:
+        MetanasError: the extra ``[plots]`` is not installed.
     """
+    for module in ("altair", "vl_convert"):
+        require(module, "plots", "The plot of regret")
     import altair
     import vl_convert
 
