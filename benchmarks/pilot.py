@@ -32,8 +32,8 @@ block_size = 24
 resolution = 8
 channels = 4
 [training]
-examples = 3000
-epochs = 8
+examples = 6000
+epochs = 4
 batch = 64
 learning_rate = 0.1
 """
@@ -48,31 +48,29 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "augment": {"training": {"augmentation": AUGMENT}},
     "ema.98": {"training": {"averaging": 0.98}},
     "smooth.1": {"training": {"label_smoothing": 0.1}},
-    "epochs4": {"training": {"epochs": 4}},
-    "epochs16": {"training": {"epochs": 16}},
-    "epochs24": {"training": {"epochs": 24}},
+    "epochs2": {"training": {"epochs": 2}},
+    "epochs8": {"training": {"epochs": 8}},
+    "epochs12": {"training": {"epochs": 12}},
     "width6": {"network": {"channels": 6}},
     "width8": {"network": {"channels": 8}},
     "cells2": {"network": {"cells": 2}},
     "stages2": {"network": {"stages": 2}},
     "size16": {"network": {"resolution": 16}},
-    "examples1500": {"training": {"examples": 1500, "epochs": 16}},
-    "examples12000": {"training": {"examples": 12000, "epochs": 2}},
     "wd.0001": {"training": {"weight_decay": 1e-4}},
-    "augment-epochs16": {"training": {"augmentation": AUGMENT, "epochs": 16}},
+    "augment-epochs8": {"training": {"augmentation": AUGMENT, "epochs": 8}},
     "augment-lr.3": {"training": {"augmentation": AUGMENT, "learning_rate": 0.3}},
     "augment-stem1": {"network": {"stem_kernel": 1}, "training": {"augmentation": AUGMENT}},
     "augment-stem1-lr.3": {
         "network": {"stem_kernel": 1},
         "training": {"augmentation": AUGMENT, "learning_rate": 0.3},
     },
-    "augment-stem1-epochs16": {
+    "augment-stem1-epochs8": {
         "network": {"stem_kernel": 1},
-        "training": {"augmentation": AUGMENT, "epochs": 16},
+        "training": {"augmentation": AUGMENT, "epochs": 8},
     },
-    "augment-stem1-epochs24": {
+    "augment-stem1-epochs12": {
         "network": {"stem_kernel": 1},
-        "training": {"augmentation": AUGMENT, "epochs": 24},
+        "training": {"augmentation": AUGMENT, "epochs": 12},
     },
     "augment-stem1-width6": {
         "network": {"stem_kernel": 1, "channels": 6},
@@ -114,7 +112,9 @@ def run(variant: str, task_name: str, cells: int, seeds: int) -> None:
                 continue
             curves = train_block([space.arch(int(index)) for index in block], task, plan, seed)
             with atomic_write(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, index=block, **{name.replace("/", "."): array for name, array in curves.items()})
+                np.savez_compressed(
+                    file, index=block, **{name.replace("/", "."): array for name, array in curves.items()}
+                )
 
 
 def load(variant: str, task_name: str) -> dict[str, NDArray[np.float64]]:

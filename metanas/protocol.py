@@ -55,9 +55,10 @@ class Training(_Part):
     """Stochastic gradient descent with Nesterov momentum; linear warm-up, then a cosine down to 0, step by step.
 
     Attributes:
-        examples: at most so many training examples are used: the first in an order drawn once (seed 0), so that all
-            architectures and seeds have the same ones.
-        epochs: passes over these examples; the incomplete last batch of a pass is dropped.
+        examples: training examples shown in an epoch (whole batches of them). An epoch is a unit of cost, the same for
+            every task: passes over the task's training rows, each in a new order, go on from epoch to epoch.
+        epochs: number of epochs; after each, validation and test are evaluated.
+        evaluated: at most so many validation rows and so many test rows are evaluated, the same for all.
         warmup: part of all steps with a rising rate.
         label_smoothing: of the training loss; the cross-entropies reported are without it.
         averaging: decay of an exponential average of weights and batch statistics over the steps, which is what is
@@ -67,6 +68,7 @@ class Training(_Part):
 
     examples: Positive
     epochs: Positive
+    evaluated: Positive = 4000
     batch: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9

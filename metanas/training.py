@@ -5,6 +5,7 @@ Needs torch, the extra ``[train]``.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -139,15 +140,16 @@ class _Data:
     def __init__(self, task: Task, protocol: Protocol) -> None:
         self.skeleton: Skeleton = protocol.skeleton(task.shape, task.n_classes)
         self.training = protocol.training
-        rows = np.random.default_rng(0).permutation(task.split["training"])[: self.training.examples]
+        rows = task.split["training"]
         if len(rows) < self.training.batch:
             msg = f"A batch of {self.training.batch} needs as many training examples; {task.name} has {len(rows)}."
             raise MetanasError(msg)
         self._train = (torch.from_numpy(task.x[rows]), torch.from_numpy(task.y[rows]))
         self._resize = Resize(task, protocol.network.resolution) if len(task.shape) == 3 else None
-        self._split = {split: task.split[split] for split in EVALUATED}
+        most = self.training.evaluated
+        self._split = {split: np.random.default_rng(0).permutation(task.split[split])[:most] for split in EVALUATED}
         self._task = task
-        self._batches = len(rows) // self.training.batch
+        self._batches = self.training.examples // self.training.batch
         self.steps = self._batches * self.training.epochs
 
     def rows(self, split: str) -> tuple[Tensor, Tensor]:
@@ -155,15 +157,23 @@ class _Data:
         return self._entering(torch.from_numpy(self._task.x[rows])), torch.from_numpy(self._task.y[rows])
 
     def epochs(self, seed: int) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+        """Yield the batches of every epoch; the passes over the training rows go on from epoch to epoch."""
         rng = np.random.default_rng([seed, 1])
+        rows = self._passes(rng)
         for _ in range(self.training.epochs):
-            yield self._epoch(rng)
+            yield self._epoch(rows, rng)
 
-    def _epoch(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def _passes(self, rng: np.random.Generator) -> Iterator[Tensor]:
+        """Yield batches of row numbers, pass after pass; a batch that a pass cannot fill is left out."""
+        n, batch = len(self._train[1]), self.training.batch
+        while True:
+            order = torch.from_numpy(rng.permutation(n))
+            for start in range(0, n - batch + 1, batch):
+                yield order[start : start + batch]
+
+    def _epoch(self, passes: Iterator[Tensor], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         x, y = self._train
-        order = torch.from_numpy(rng.permutation(len(y)))
-        for start in range(0, self._batches * self.training.batch, self.training.batch):
-            rows = order[start : start + self.training.batch]
+        for rows in itertools.islice(passes, self._batches):
             yield self._entering(augmented(x[rows], self.training.augmentation, rng)), y[rows]
 
     def _entering(self, x: Tensor) -> Tensor:
