@@ -100,7 +100,7 @@ class TestEveryTask:
         counts = np.bincount(task.y[task.split["training"]])
         majority = 100 * (task.y[task.split["test"]] == counts.argmax()).mean()
         assert baselines["majority"] == pytest.approx(majority, abs=0.005)
-        assert baselines["logistic_regression"] > 2 * majority
+        assert baselines["logistic_regression"] > 1.4 * majority
 
 
 def test_identities_are_pinned() -> None:
@@ -110,6 +110,7 @@ def test_identities_are_pinned() -> None:
         "fashion_mnist-v1": "5a921ffa5a400812",
         "noto_scripts-v1": "5240f95a2c7975e0",
         "quickdraw60-v1": "e32f639643e6f524",
+        "quickdraw_kinds-v1": "29f62357918dc7e0",
         "udhr_langid-v1": "c4ab8feb6d826f33",
     }
 
