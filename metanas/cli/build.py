@@ -33,8 +33,8 @@ def command(
     blocks: Annotated[
         int | None, typer.Option(help="Only the first so many blocks of each seed (the rest can follow).")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the table; <family>/<task> if absent.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Folder of the finished blocks; work/<table> if absent.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the table; FAMILY/TASK if absent.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder of the finished blocks; work/TABLE if absent.")] = None,
     assemble: Annotated[
         bool, typer.Option("--assemble", help="Train nothing; assemble the table from the blocks that are finished.")
     ] = False,
