@@ -24,7 +24,8 @@ ALLOWED: dict[str, set[str]] = {
     "tasks": {"errors", "files", "published"},
     "nets": {"arch", "errors", "spaces"},
     "protocol": {"errors", "nets", "published"},
-    "training": {"arch", "errors", "extras", "nets", "protocol", "spaces", "tasks"},
+    "augmentation": {"protocol", "tasks"},
+    "training": {"arch", "augmentation", "errors", "extras", "nets", "protocol", "spaces", "tasks"},
     "tables": {
         *("arch", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tasks", "training"),
     },
