@@ -244,11 +244,11 @@ def _refuse(trial: object, oracle: Oracle, name: str, number: int, error: Except
     if isinstance(error, InvalidArchError) and isinstance(trial, Trial):
         _fail(name, number, f"asks for an architecture outside {oracle.space.name!r}: {error}", error)
     if isinstance(trial, Trial):
-        _fail(name, number, f"asks for {shown}, which is malformed: {describe(error)}", error)
+        _fail(name, number, f"asks for {shown}, which is malformed: {type(error).__name__}: {error}", error)
     what = f"ask() must return a metanas.problem.Trial(arch, epochs), but got {type(trial).__name__}: {shown}"
     _fail(name, number, what, error)
 
 
 def _fail(name: str, number: int, what: str, error: BaseException | None = None) -> NoReturn:
-    msg = f"Strategy {name!r}, trial {number + 1}: {what}."
+    msg = f"Strategy {name!r}, trial {number + 1}: {what.removesuffix('.')}."
     raise StrategyError(msg) from error

@@ -22,3 +22,41 @@ def published_tables() -> Path:
     if not (folder / "nb201.npz").is_file():
         pytest.skip(f"published tables are not in {folder}: name their folder in METANAS_PUBLISHED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def search_table_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a made-up table that can be searched: every class of nb201-conv, gaps in one seed, four epochs, times."""
+    import numpy as np
+
+    from metanas.spaces import load_space
+    from metanas.tables import metric, write_table
+
+    space, rng = load_space("nb201-conv"), np.random.default_rng(0)
+    index = np.unique(space.canonical_indices[space.indices])
+    n, seeds, epochs = len(index), (0, 1, 2), (1, 2, 3, 4)
+    quality = rng.normal(50, 8, size=n)
+    grown = quality[:, None, None] * (1 - 0.3 / np.array(epochs))
+    validation, test = (grown + rng.normal(0, 1, size=(n, len(seeds), len(epochs))) for _ in range(2))
+    validation[: n // 3, 2], test[: n // 3, 2] = np.nan, np.nan  # that seed was not run everywhere
+    seconds = np.cumsum(rng.uniform(1, 3, size=(n, len(seeds), len(epochs))), axis=2)
+    columns = {
+        "validation/accuracy": validation,
+        "validation/cross_entropy": (100 - validation) / 25,
+        "test/accuracy": test,
+        "cost/seconds": seconds,
+    }
+    path = tmp_path_factory.mktemp("search") / "searched.h5"
+    write_table(
+        path,
+        name="made/searched-v1",
+        space="nb201-conv",
+        task="searched",
+        arch_index=index,
+        seeds=seeds,
+        epochs=epochs,
+        metrics={name: (metric(name), values) for name, values in columns.items()},
+        protocol="",
+        provenance={},
+    )
+    return path

@@ -9,6 +9,7 @@ import json
 import pkgutil
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -106,14 +107,16 @@ def find_strategy(text: str) -> Source:
 
 
 def describe(error: BaseException) -> str:
-    """Return kind, text and place of an exception, without a traceback."""
+    """Return kind, text and place of an exception that a strategy raised, without a traceback.
+
+    The place is the last line of the file that was called, not of the libraries that it called in turn.
+    """
     if isinstance(error, MetanasError):
         return str(error)
     text = str(error).strip()
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f" ({Path(frame.tb_frame.f_code.co_filename).name}, line {frame.tb_lineno})" if frame else ""
+    frames = [entry for entry in traceback.extract_tb(error.__traceback__)[1:] if not entry.filename.startswith("<")]
+    own = [entry for entry in frames if entry.filename == frames[0].filename]
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"{type(error).__name__}{': ' + text if text else ''}{place}"
 
 
