@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(help="A table's name, or an .h5 file; all tables if absent.", metavar="[TABLE]")
+        str | None, typer.Argument(help="A table's name, or an .h5 file; all tables if absent.", metavar="TABLE")
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check the SHA-256 of the files against the registry.")

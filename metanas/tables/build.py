@@ -82,7 +82,7 @@ def build(
     work: Path,
     seeds: Sequence[int],
     *,
-    train: Train = train_networks,
+    train: Train | None = None,
     blocks: int | None = None,
     jobs: int = 1,
     backend: str = "local",
@@ -95,7 +95,8 @@ def build(
         plan: what the table is made of.
         work: the folder of its shards.
         seeds: training seeds.
-        train: trains a block: architectures, task, protocol, seed -> values ``(n_archs, n_epochs)`` by metric.
+        train: trains a block: architectures, task, protocol, seed -> values ``(n_archs, n_epochs)`` by metric; networks
+            for real if None.
         blocks: only the first few blocks of each seed; all if None.
         jobs: how many blocks are trained at once (with ``dask``: at most; 0 or less for as many as the cluster takes).
         backend: ``"local"`` processes, or a ``"dask"`` cluster.
@@ -118,7 +119,7 @@ def build(
         count, started = left, time.perf_counter()
         tell = report or (lambda _: None)
         tell(Progress(None, total - left, total, None))
-        for key, shard in _shards(plan, todo, train, jobs, backend, address):
+        for key, shard in _shards(plan, todo, train or train_networks, jobs, backend, address):
             write_shard(key.path(work), shard)
             left -= len(shard.indices)
             pace = (time.perf_counter() - started) / (count - left)

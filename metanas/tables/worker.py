@@ -109,12 +109,10 @@ def cpu_name() -> str:
 @contextlib.contextmanager
 def same_threads_after(train: Train) -> Iterator[None]:
     """Training sets torch to one thread; give the caller's process its own number back."""
-    if train is not train_networks:
-        yield
-        return
-    torch = require("torch", "train", "Training networks")
-    before = torch.get_num_threads()
+    torch = require("torch", "train", "Training networks") if train is train_networks else None
+    before = torch.get_num_threads() if torch is not None else 0
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch is not None:
+            torch.set_num_threads(before)

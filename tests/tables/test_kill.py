@@ -61,3 +61,23 @@ def test_kill_9_in_a_loop(tmp_path: Path, jobs: int, rounds: int) -> None:
     assert killed.metrics == undisturbed.metrics
     for name in killed.metrics:
         assert np.array_equal(killed.values(name), undisturbed.values(name)), name
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills processes")
+def test_workers_end_when_the_builder_alone_is_killed(tmp_path: Path) -> None:
+    """Or they would stay, with their memory. They hold the pipe of the builder's output: it ends with the last one."""
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(tmp_path / "work"), "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # where joblib's resource tracker tells what it cleaned up
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # workers are at work
+        process.kill()
+        try:
+            process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise

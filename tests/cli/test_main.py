@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import metanas
+from metanas import cli
+from metanas.cli._common import parse_numbers
+from metanas.errors import InvalidValueError, VerificationError
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_the_commands_are_the_files(run: Run) -> None:
+    assert {"build", "query", "run", "tables", "verify"} <= set(cli.command_names())
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(name in out for name in cli.command_names())
+
+
+@pytest.mark.parametrize("name", cli.command_names())
+def test_every_help_teaches_by_an_example(run: Run, name: str) -> None:
+    code, out, _ = run(name, "--help")
+    assert code == 0
+    assert any(line.strip().startswith(f"metanas {name}") for line in out.splitlines())
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"{metanas.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [(["tabels"], "Did you mean 'tables'"), (["tables", "--vrify"], "--verify"), ([], "Usage: metanas")],
+)
+def test_wrong_usage(run: Run, arguments: list[str], match: str) -> None:
+    code, out, error = run(*arguments)
+    assert code == 2
+    assert match in out + error
+
+
+def test_errors_are_messages_with_an_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        msg = "Rule [a-z] must hold, but got [red]."
+        raise VerificationError(msg)
+
+    monkeypatch.setattr("metanas.cli.tables.command", fail)
+    assert run("tables") == (VerificationError.exit_code, "", "Error: Rule [a-z] must hold, but got [red].\n")
+
+
+def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metanas.cli.tables.command", interrupted)
+    code, _, error = run("tables")
+    assert code == 130
+    assert "Traceback" not in error
+
+
+def test_what_a_command_returns_is_the_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metanas.cli.tables.command", lambda: 7)
+    assert run("tables")[0] == 7
+
+
+def test_making_the_application_loads_nothing_heavy() -> None:
+    code = "import json, sys; from metanas.cli import make_app; make_app(); print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    heavy = {"torch", "numpy", "h5py", "pydantic", "joblib", "scipy", "altair"}
+    assert heavy & set(json.loads(out)) == set()
+
+
+def test_numbers() -> None:
+    assert parse_numbers("0,1,2", "--seeds") == (0, 1, 2)
+    assert parse_numbers("0-2, 7", "--seeds") == (0, 1, 2, 7)
+    for text in ("", "1,1", "2-1", "0-2,1", "a", "1,,2", "-1", "1.5"):
+        with pytest.raises(InvalidValueError, match="--seeds takes distinct numbers"):
+            parse_numbers(text, "--seeds")
