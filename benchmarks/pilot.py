@@ -1,11 +1,12 @@
 """The pilot of the training protocol: which budget and skeleton rank architectures rather than noise?
 
-    python benchmarks/pilot.py run --variant base --task noto_scripts --cells 72 --seeds 3
+    python benchmarks/pilot.py run --variant base --task quickdraw_kinds --cells 72 --seeds 3
     python benchmarks/pilot.py report
 
 A variant is the base protocol with some fields changed. Every run trains the first ``cells`` of a fixed random order of
-the 1,011 functional classes of ``nb201-conv``; blocks already trained are not trained again. The report prints, for
-every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost, and draws the plot.
+the 1,011 functional classes of ``nb201-conv``; blocks already trained are not trained again. The report writes, for
+every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost into ``docs/pilot.md`` and
+draws the plot.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.files import atomic_write
+from metanas.files import atomic_write, atomic_write_text
 from metanas.protocol import Protocol
 from metanas.spaces import load_space
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "work" / "pilot"
+BEGIN, END = "<!-- figures: benchmarks/pilot.py report -->", "<!-- end of figures -->"
 BASE = """
 name = "pilot-v1"
 block_size = 24
@@ -45,6 +47,16 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "lr.3": {"training": {"learning_rate": 0.3}},
     "batch32": {"training": {"batch": 32}},
     "batch128": {"training": {"batch": 128, "learning_rate": 0.2}},
+    "stem1-lr.3": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.3}},
+    "stem1-lr1": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 1.0}},
+    "stem1-batch32": {"network": {"stem_kernel": 1}, "training": {"batch": 32}},
+    "stem1-batch32-lr.2": {"network": {"stem_kernel": 1}, "training": {"batch": 32, "learning_rate": 0.2}},
+    "stem1-width6": {"network": {"stem_kernel": 1, "channels": 6}},
+    "stem1-epochs2": {"network": {"stem_kernel": 1}, "training": {"epochs": 2}},
+    "stem1-epochs8": {"network": {"stem_kernel": 1}, "training": {"epochs": 8}},
+    "stem1-ema": {"network": {"stem_kernel": 1}, "training": {"averaging": 0.98}},
+    "stem1-smooth": {"network": {"stem_kernel": 1}, "training": {"label_smoothing": 0.1}},
+    "stem1-size16": {"network": {"stem_kernel": 1, "resolution": 16}, "training": {"epochs": 2}},
     "augment": {"training": {"augmentation": AUGMENT}},
     "ema.98": {"training": {"averaging": 0.98}},
     "smooth.1": {"training": {"label_smoothing": 0.1}},
@@ -171,16 +183,77 @@ def rows() -> list[dict[str, object]]:
             row: dict[str, object] = {"variant": variant, "task": task}
             row["cells"], row["seeds"] = arrays["index"].shape
             accuracy, loss = arrays["validation.accuracy"][..., -1], -arrays["validation.cross_entropy"][..., -1]
-            row["median"] = float(np.median(accuracy))
+            row["median accuracy"] = float(np.median(accuracy))
             row["noise"] = float(np.sqrt(accuracy.var(1, ddof=1).mean()))
-            for name, values in (("acc", accuracy), ("loss", loss)):
-                for label, part in (("all", 1.0), ("half", 0.5)):
-                    tau = tau_between_seeds(values, part)
-                    row[f"{name} {label}"] = tau
-                    row[f"{name} {label} x3"] = expected_tau(tau, 3)
             row["seconds"] = float(arrays["cost.seconds"][..., -1].mean())
+            for name, values in (("accuracy", accuracy), ("cross-entropy", loss)):
+                for label, part in (("all", 1.0), ("better half", 0.5)):
+                    row[f"tau, {name}, {label}"] = tau_between_seeds(values, part)
+            row["x3, all"] = expected_tau(max(0.0, float(str(row["tau, cross-entropy, all"]))), 3)
+            row["x3, better half"] = expected_tau(max(0.0, float(str(row["tau, cross-entropy, better half"]))), 3)
             found.append(row)
     return found
+
+
+def table(found: list[dict[str, object]]) -> str:
+    """Return the figures as a Markdown table."""
+    names = list(found[0])
+    digits = {"median accuracy": 1, "noise": 2, "seconds": 2}
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for row in found:
+        cells = [f"{v:.{digits.get(k, 2)}f}" if isinstance(v, float) else str(v) for k, v in row.items()]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(found: list[dict[str, object]]) -> None:
+    """Draw tau against the seconds of a training, all cells beside the better half."""
+    import altair
+    import vl_convert
+
+    values = [
+        {
+            "variant": row["variant"],
+            "task": row["task"],
+            "seconds": row["seconds"],
+            "part": part,
+            "tau": row[f"tau, {score}, {part}"],
+            "score": score,
+        }
+        for row in found
+        for part in ("all", "better half")
+        for score in ("accuracy", "cross-entropy")
+    ]
+    base = altair.Chart(altair.Data(values=values)).encode(
+        x=altair.X("seconds:Q", title="CPU seconds a training and cell", scale=altair.Scale(zero=False)),
+        y=altair.Y("tau:Q", title="Kendall tau between two seeds"),
+        color=altair.Color("task:N", scale=altair.Scale(range=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"])),
+    )
+    points = base.mark_point(size=70, filled=True).encode(shape=altair.Shape("score:N"))
+    names = base.transform_filter("datum.score == 'cross-entropy'").mark_text(align="left", dx=7, fontSize=9)
+    chart = (
+        altair.layer(points, names.encode(text="variant:N"))
+        .properties(width=430, height=330)
+        .facet(column=altair.Column("part:N", title=None, header=altair.Header(labelFontSize=13)))
+        .properties(title="How well one training's validation ranks cells as another's does")
+        .configure_view(stroke="#ddd")
+    )
+    for path, data in (
+        (ROOT / "docs/images/pilot.png", vl_convert.vegalite_to_png(chart.to_json(), scale=2)),
+        (ROOT / "docs/images/pilot.svg", vl_convert.vegalite_to_svg(chart.to_json()).encode()),
+    ):
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(data)
+
+
+def report() -> None:
+    """Write the figures into ``docs/pilot.md`` between its two marks, and the plot beside it."""
+    found = rows()
+    page = ROOT / "docs" / "pilot.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    atomic_write_text(page, f"{before}{BEGIN}\n{table(found)}\n{END}{after}")
+    plot(found)
 
 
 def main() -> None:
@@ -188,15 +261,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["run", "report"])
     parser.add_argument("--variant", choices=list(VARIANTS), default="base")
-    parser.add_argument("--task", default="noto_scripts")
+    parser.add_argument("--task", default="quickdraw_kinds")
     parser.add_argument("--cells", type=int, default=72)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     if options.action == "run":
         run(options.variant, options.task, options.cells, options.seeds)
-        return
-    for row in rows():
-        print("  ".join(f"{value:.3f}" if isinstance(value, float) else f"{value!s:>12}" for value in row.values()))  # noqa: T201
+    else:
+        report()
 
 
 if __name__ == "__main__":

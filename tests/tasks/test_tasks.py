@@ -108,7 +108,7 @@ def test_identities_are_pinned() -> None:
     assert {name: load_task(name).sha256[:16] for name in task_names()} == {
         "emoji_group-v1": "e54c5d675b000b69",
         "fashion_mnist-v1": "5a921ffa5a400812",
-        "noto_scripts-v1": "5240f95a2c7975e0",
+        "noto_scripts-v1": "b0c63a5c12e46774",
         "quickdraw60-v1": "e32f639643e6f524",
         "quickdraw_kinds-v1": "29f62357918dc7e0",
         "udhr_langid-v1": "c4ab8feb6d826f33",
