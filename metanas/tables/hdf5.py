@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metanas.errors import InvalidFileError
-from metanas.tables.schema import SCHEMA_VERSION, SPLITS, Axis, Direction, Metric
+from metanas.tables.schema import SCHEMA_VERSION, SPLITS, Metric
 
 if TYPE_CHECKING:
     import h5py
@@ -77,7 +77,6 @@ def read_header(path: Path) -> Header:
             msg = f"{path} has the table schema {version}; this version of metanas reads {SCHEMA_VERSION} alone."
             raise InvalidFileError(msg)
         texts = {key: str(file.attrs[key]) for key in ("name", "space", "task", "protocol", "protocol_sha256")}
-        metrics, shapes = _read_metrics(file)
         header = Header(
             **texts,
             provenance=json.loads(file.attrs["provenance"]),
@@ -85,28 +84,32 @@ def read_header(path: Path) -> Header:
             row_of_index=_frozen(file["row_of_index"][()]),
             seeds=tuple(file["seeds"][()].tolist()),
             epochs=tuple(file["epochs"][()].tolist()),
-            metrics=metrics,
+            metrics=_metrics(json.loads(file.attrs["metrics"])),
             stamp=stamp,
         )
-    _check(header, shapes)
+    _check(header)
     return header
 
 
-def read_values(path: Path, stamp: Stamp, metric: str, part: tuple[Any, ...]) -> NDArray[np.floating]:
+def read_values(stamp: Stamp, metric: str, shape: tuple[int, ...], part: tuple[Any, ...]) -> NDArray[np.floating]:
     """Read values of a metric.
 
     Args:
-        path: the file.
-        stamp: its stamp at opening.
-        metric: name of the metric; it must exist.
+        stamp: the file's stamp at opening.
+        metric: name of the metric.
+        shape: shape of all its values.
         part: index into its axes; ``()`` for all.
 
     Raises:
         InvalidFileError: the file has changed since it was opened, or is damaged.
     """
     stamp.check()
-    with _open(path) as file:
-        values: NDArray[np.floating] = file[f"metrics/{metric}"][part]
+    with _open(stamp.path) as file:
+        dataset = file[f"metrics/{metric}"]
+        if dataset.shape != shape:
+            msg = f"{stamp.path} contradicts itself: {metric} has the shape {dataset.shape} and not {shape}."
+            raise InvalidFileError(msg)
+        values: NDArray[np.floating] = dataset[part]
     return values
 
 
@@ -128,22 +131,16 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise InvalidFileError(msg) from error
 
 
-def _read_metrics(file: h5py.File) -> tuple[dict[str, Metric], dict[str, tuple[int, ...]]]:
-    metrics, shapes = {}, {}
-    for split in (split for split in SPLITS if split in file["metrics"]):
-        for quantity, dataset in file[f"metrics/{split}"].items():
-            axes = cast(tuple[Axis, ...], tuple(str(dataset.attrs["axes"]).split(",")))
-            direction = cast(Direction, str(dataset.attrs["direction"]))
-            name = f"{split}/{quantity}"
-            metrics[name] = Metric(name, str(dataset.attrs["unit"]), direction, axes)
-            shapes[name] = dataset.shape
-    return metrics, shapes
+def _metrics(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Metric]:
+    metrics = {
+        name: Metric(name, fields["unit"], fields["direction"], tuple(fields["axes"]))
+        for name, fields in described.items()
+    }
+    return dict(sorted(metrics.items(), key=lambda item: (SPLITS.index(item[1].split), item[0])))
 
 
-def _check(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    n = len(header.arch_index)
-    sizes = {"arch": n, "seed": len(header.seeds), "epoch": len(header.epochs)}
-    rows = header.row_of_index
+def _check(header: Header) -> None:
+    rows, n = header.row_of_index, len(header.arch_index)
     found = []
     if not header.metrics:
         found.append("it has no metrics")
@@ -151,10 +148,6 @@ def _check(header: Header, shapes: Mapping[str, tuple[int, ...]]) -> None:
         found.append("arch_index leaves the index range")
     elif not np.array_equal(rows[header.arch_index], np.arange(n)) or rows.min() < -1 or rows.max() >= n:
         found.append("row_of_index does not fit arch_index")
-    for name, metric in header.metrics.items():
-        expected = tuple(sizes[axis] for axis in metric.axes)
-        if shapes[name] != expected:
-            found.append(f"{name} has the shape {shapes[name]} and not {expected}")
     if hashlib.sha256(header.protocol.encode()).hexdigest() != header.protocol_sha256:
         found.append("protocol_sha256 is not the hash of the protocol")
     if found:

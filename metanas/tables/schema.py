@@ -35,6 +35,8 @@ _KNOWN: dict[str, tuple[str, Direction]] = {
 _NAME = re.compile(r"[a-z]+/[a-z0-9_.-]+")
 _ENOUGH = 8  # pairs of values from which on two columns that agree everywhere are a copy and not a coincidence
 
+_CURVE = 3  # epochs from which on a learning curve is no single number
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -164,6 +166,24 @@ def _check_seeds(entry: Metric, values: NDArray[np.floating], seeds: Sequence[in
                 f"its own measurements (NaN where it was not run), or leave out the axis 'seed'."
             )
             raise InvalidValueError(msg)
+    if "epoch" in entry.axes and values.shape[-1] >= _CURVE:
+        for number, seed in enumerate(seeds):
+            _check_not_filled_in(entry, values, number, seed)
+
+
+def _check_not_filled_in(entry: Metric, values: NDArray[np.floating], number: int, seed: int) -> None:
+    """No seed may hold the mean of the others. Along a whole learning curve that is no coincidence."""
+    others = np.delete(values, number, axis=1).astype(np.float64)
+    if others.shape[1] < 2:
+        return
+    spread = (others != others[:, :1]).any(axis=(1, 2))  # where all seeds agree, so does their mean
+    filled = spread & np.isclose(values[:, number], others.mean(axis=1), rtol=1e-6, atol=0).all(axis=1)
+    if filled.sum() >= _ENOUGH:
+        msg = (
+            f"{entry.name!r} of seed {seed} is the mean of the other seeds in {int(filled.sum())} rows (first in row "
+            f"{int(filled.argmax())}). What was not run is NaN."
+        )
+        raise InvalidValueError(msg)
 
 
 def _check_splits(columns: Columns) -> None:

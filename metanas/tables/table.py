@@ -206,7 +206,7 @@ class Table:
                 parts.append(slice(None) if which is None else which)
             if "epoch" in entry.axes:
                 parts.append(len(self.epochs) - 1 if at is None else at)
-            found = hdf5.read_values(self.path, self._stamp, metric, tuple(parts)).astype(np.float64)
+            found = hdf5.read_values(self._stamp, metric, self._shape(entry), tuple(parts)).astype(np.float64)
             if found.ndim == 2:
                 found = mean_over_seeds(found)
             found.flags.writeable = False
@@ -215,8 +215,7 @@ class Table:
 
     def values(self, metric: str) -> NDArray[np.floating]:
         """Return all values of a metric, ``(n, [n_seeds], [n_epochs])`` by its axes, NaN = not measured."""
-        self._metric(metric)
-        return hdf5.read_values(self.path, self._stamp, metric, ())
+        return hdf5.read_values(self._stamp, metric, self._shape(self._metric(metric)), ())
 
     def rows(self, indices: NDArray[np.integer] | Sequence[ArchLike]) -> NDArray[np.int64]:
         """Return the row that answers each architecture, ``(n,)``, −1 where the table has none.
@@ -243,6 +242,10 @@ class Table:
         except (KeyError, TypeError):
             kind = f"metric of table {self.name}"
             raise UnknownNameError(kind, name, self.metrics) from None
+
+    def _shape(self, entry: Metric) -> tuple[int, ...]:
+        sizes = {"arch": len(self.archs), "seed": len(self.seeds), "epoch": len(self.epochs)}
+        return tuple(sizes[axis] for axis in entry.axes)
 
     def _position(self, axis: str, entry: Metric, known: tuple[int, ...], value: int | None) -> int | None:
         if value is None:

@@ -3,12 +3,13 @@
 Layout (``schema_version`` 1):
 
 - root attributes: ``schema_version``, ``name``, ``space``, ``task``, ``protocol`` (TOML text), ``protocol_sha256``,
-  ``provenance`` (JSON);
+  ``provenance`` (JSON), ``metrics`` (JSON: name -> unit, direction, axes);
 - ``/arch_index`` (n,) int32: index in the space of the architecture of each row, ascending;
 - ``/row_of_index`` (index range,) int32: row of each index of the space, −1 where the table has none;
 - ``/seeds`` (S,) int64, ``/epochs`` (E,) int64;
 - ``/metrics/<split>/<quantity>`` (n, [S], [E]) float32 or float64, NaN = not measured, with the attributes ``unit``,
-  ``direction``, ``axes``. One chunk an epoch, so that a column is read without the others, with a checksum.
+  ``direction``, ``axes`` once more, for other readers. One chunk an epoch, so that a column is read without the
+  others, with a checksum.
 """
 
 from __future__ import annotations
@@ -87,7 +88,13 @@ def write_table(
         "task": task,
         "protocol": protocol,
         "protocol_sha256": hashlib.sha256(protocol.encode()).hexdigest(),
-        "provenance": json.dumps(provenance, sort_keys=True, ensure_ascii=False, allow_nan=False),
+        "provenance": _json(provenance),
+        "metrics": _json(
+            {
+                key: {"unit": entry.unit, "direction": entry.direction, "axes": entry.axes}
+                for key, (entry, _) in columns.items()
+            }
+        ),
     }
     arrays: dict[str, NDArray[Any]] = {
         "arch_index": index.astype(np.int32),
@@ -137,6 +144,10 @@ def _write_hdf5(
             dataset.attrs["unit"] = entry.unit
             dataset.attrs["direction"] = entry.direction
             dataset.attrs["axes"] = ",".join(entry.axes)
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def _checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:

@@ -65,6 +65,16 @@ def test_a_seed_does_not_answer_with_another_ones_numbers(columns: dict[str, Any
         check(columns)
 
 
+def test_a_missing_seed_is_not_filled_in_with_the_mean_of_the_others(columns: dict[str, Any]) -> None:
+    values = columns["validation/accuracy"][1]
+    values[5:13, 1] = values[5:13][:, [0, 2]].mean(axis=1)
+    with pytest.raises(InvalidValueError, match=r"seed 1 is the mean of the other seeds in 8 rows \(first in row 5\)"):
+        check(columns)
+    values[5, 1] = np.nan
+    values[:4] = 10.0  # untrained networks, all at chance
+    check(columns)
+
+
 def test_times_that_are_the_same_for_all_seeds_have_no_seed_axis(columns: dict[str, Any]) -> None:
     values = columns["cost/seconds"][1]
     values[:] = np.arange(1, 5)

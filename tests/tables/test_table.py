@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +165,14 @@ def test_a_mean_has_no_seeds(content: Content, make_table: Callable[[Content], T
         table.query(int(table.archs[2]), "test/accuracy", seed=0)
 
 
+def test_the_users_random_state_is_left_alone(table: Table) -> None:
+    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    again = Table.open(table.path)
+    assert again.query(table.archs, ACCURACY).tolist() == again.query(table.archs, ACCURACY).tolist()
+    assert random.getstate() == state
+    assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state(), numpy_state, strict=True))  # noqa: NPY002
+
+
 def test_columns_are_kept_and_cannot_be_written_to(table: Table) -> None:
     column = table.column(ACCURACY, seed=1)
     assert column is table.column(ACCURACY, seed=1)
@@ -254,9 +263,10 @@ def test_an_altered_value_is_found_when_it_is_read(table: Table) -> None:
         (lambda file: file["row_of_index"].__setitem__(0, 4000), "row_of_index does not fit"),
         (lambda file: file["arch_index"].__setitem__(0, -5), "leaves the index range"),
         (lambda file: file.__delitem__("seeds"), "no sound table"),
-        (lambda file: file["metrics/test/accuracy"].attrs.__setitem__("unit", "1"), "stored in percent"),
-        (lambda file: file["metrics/test/accuracy"].attrs.__setitem__("axes", "arch,epoch"), "has the shape"),
-        (lambda file: file.__delitem__("metrics"), "no sound table"),
+        (lambda file: file.attrs.__setitem__("metrics", "{}"), "it has no metrics"),
+        (lambda file: file.attrs.__setitem__("metrics", file.attrs["metrics"].replace("percent", "1")), "in percent"),
+        (lambda file: file.attrs.__setitem__("metrics", file.attrs["metrics"].replace("axes", "axis")), "no sound"),
+        (lambda file: file.attrs.__setitem__("metrics", '{"test/accuracy": 3}'), "no sound table"),
     ],
 )
 def test_contradictions_in_a_file(table: Table, change: Callable[[h5py.File], None], match: str) -> None:
@@ -264,6 +274,18 @@ def test_contradictions_in_a_file(table: Table, change: Callable[[h5py.File], No
         change(file)
     with pytest.raises(InvalidFileError, match=match):
         Table.open(table.path)
+
+
+def test_values_of_another_shape_or_absent(table: Table) -> None:
+    with h5py.File(table.path, "r+") as file:
+        del file["metrics/test/accuracy"]
+        file["metrics/test/accuracy"] = np.zeros((50, 3))
+        del file["metrics/cost/seconds"]
+    again = Table.open(table.path)
+    with pytest.raises(InvalidFileError, match=r"test/accuracy has the shape \(50, 3\) and not \(50, 3, 4\)"):
+        again.query(int(table.archs[0]), "test/accuracy")
+    with pytest.raises(InvalidFileError, match="no sound table"):
+        again.query(int(table.archs[0]), "cost/seconds")
 
 
 def test_two_versions_of_a_file_are_never_mixed(table: Table, content: Content) -> None:
