@@ -121,6 +121,8 @@ class TableOracle:
         """Return the index of ``arch``; raise :class:`~metanas.errors.InvalidArchError` outside the space."""
         index = self._indices.get(arch)
         if index is None:
+            if not isinstance(arch, Arch):
+                self.space.check(arch)  # raises, saying what an architecture is
             plain = Arch(arch.space, tuple([int(entry) for entry in arch.code]))  # 1, np.int8(1), 1.0: equal keys
             index = self._indices[plain] = self.space.index(self.space.check(plain if plain == arch else arch))
         return index

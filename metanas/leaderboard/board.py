@@ -182,6 +182,8 @@ def read_board(path: Path) -> Board:
 
 
 def explain(path: Path, what: str, error: ValidationError) -> str:
-    """Return what is wrong with a file, field by field."""
-    parts = [f"{'.'.join(map(str, entry['loc'])) or 'whole'}: {entry['msg']}" for entry in error.errors()[:5]]
-    return f"{path} is no {what}: {'; '.join(parts)}."
+    """Return what is wrong with a file, field by field; unknown fields first, they are the likely slips."""
+    entries = sorted(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+    parts = [f"{'.'.join(map(str, entry['loc'])) or 'whole'}: {entry['msg']}" for entry in entries[:6]]
+    more = f"; and {len(entries) - len(parts)} more" if len(entries) > len(parts) else ""
+    return f"{path} is no {what}: {'; '.join(parts)}{more}."

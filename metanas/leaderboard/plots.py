@@ -171,11 +171,13 @@ def _label_places(curves: Mapping[str, Curve], low: float, high: float) -> dict[
     step = _LABEL * math.log(high / low) / _HEIGHT
     ordered = sorted(ends, key=lambda label: ends[label])
     places = [math.log(ends[label] / low) for label in ordered]
-    for position in range(1, len(places)):
+    for position in range(1, len(places)):  # push up what is too near to the label below
         places[position] = max(places[position], places[position - 1] + step)
-    over = (places[-1] - math.log(high / low)) if places else 0.0
-    shift = max(over, 0.0)
-    return {label: low * math.exp(max(place - shift, 0.0)) for label, place in zip(ordered, places, strict=True)}
+    ceiling = math.log(high / low)
+    for position in reversed(range(len(places))):  # and down again what left the panel
+        places[position] = ceiling = min(places[position], ceiling)
+        ceiling -= step
+    return {label: low * math.exp(place) for label, place in zip(ordered, places, strict=True)}
 
 
 def _ticks(low: float, high: float) -> list[float]:

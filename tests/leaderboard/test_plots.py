@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metanas import extras
+from metanas.errors import MetanasError
+from metanas.leaderboard import plots
+from metanas.leaderboard.replay import Judge
+from metanas.leaderboard.runner import Done, Job, run_all
+from metanas.leaderboard.statistics import Curve
+from metanas.leaderboard.summary import sections
+
+
+def curve(*means: float) -> Curve:
+    mean = np.array(means)
+    return Curve(at=np.arange(1.0, len(means) + 1), mean=mean, low=mean * 0.9, high=mean * 1.1)
+
+
+def test_the_grid_is_whole_for_trainings_and_ends_at_the_limit() -> None:
+    whole = plots.budget_grid(300, whole=True)
+    assert whole[0] == 1
+    assert whole[-1] == 300
+    assert (np.diff(whole) >= 1).all()
+    assert np.array_equal(whole, np.round(whole))
+    assert plots.budget_grid(50.0, whole=False)[[0, -1]].tolist() == pytest.approx([0.05, 50.0])
+
+
+def test_labels_at_the_ends_do_not_overlap_and_keep_their_order() -> None:
+    low, high = 0.01, 10.0
+    ends = {"a": 0.0, "b": 0.011, "c": 0.0111, "d": 5.0, "e": 9.9, "f": 10.0}
+    places = plots._label_places({label: curve(end) for label, end in ends.items()}, low, high)
+    pixels = [300 * np.log(places[label] / low) / np.log(high / low) for label in ends]
+    assert (np.diff(pixels) >= 12.9).all()
+    assert pixels[0] >= 0
+    assert pixels[-1] <= 300.01
+    assert abs(pixels[3] - 300 * np.log(5.0 / low) / np.log(high / low)) < 14
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.8, 9.0), (0.01, 20.0), (1e-4, 1.0), (1.0, 300.0)])
+def test_ticks_are_few_and_within(low: float, high: float) -> None:
+    ticks = plots._ticks(low, high)
+    assert 2 <= len(ticks) <= 9
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_a_regret_of_nought_has_a_place_on_a_logarithmic_axis() -> None:
+    low, high = plots._range([curve(10.0, 1.0, 0.0)], 0.0)
+    assert 0 < low < 1
+    assert high > 10
+    assert plots._range([curve(0.0, 0.0)], 0.0) == (0.1, 1.0)
+
+
+def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judge, tmp_path: Path) -> None:
+    pytest.importorskip("altair", reason="the extra [plots] is not installed")
+    pytest.importorskip("vl_convert", reason="the extra [plots] is not installed")
+    jobs = [job(name, seed) for name in ("random_search", "local_search") for seed in range(2)]
+    done = [entry for entry in run_all(jobs, [judge], processes=1, folder=tmp_path) if isinstance(entry, Done)]
+    panels = [(section.judge, section.entrants) for section in sections([judge], done)]
+    png, svg = plots.plot_regret(panels, tmp_path / "regret")
+    assert png.read_bytes().startswith(b"\x89PNG\r\n")
+    text = svg.read_text()
+    for shown in (
+        "random_search",
+        "local_search",
+        "made/searched-v1: test",
+        "validation regret",
+        "trainings",
+        "made-v1",
+    ):
+        assert shown in text
+    assert "NaN" not in text
+    assert sorted(path.name for path in tmp_path.glob("regret*")) == ["regret.png", "regret.svg"]
+
+
+def test_without_the_extra_it_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, judge: Judge, tmp_path: Path
+) -> None:
+    def absent(name: str) -> object:
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(extras.importlib, "import_module", absent)
+    with pytest.raises(MetanasError, match=r"pip install 'metanas\[plots\]'"):
+        plots.plot_regret([(judge, [])], tmp_path / "regret")
