@@ -29,6 +29,11 @@ class UnknownNameError(MetanasError, KeyError):
         listed = ", ".join(names[:20]) + (f", … ({len(names)} in all)" if len(names) > 20 else "")
         self.message = f"Unknown {kind} {str(name)!r}.{hint} There is: {listed or 'none'}."
         super().__init__(self.message)
+        self._parts = (kind, str(name), names)
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        """Let the error pass between processes: exceptions are made again from their arguments."""
+        return (type(self), self._parts)
 
     def __str__(self) -> str:  # KeyError would show the repr of the message
         """Return the message itself."""

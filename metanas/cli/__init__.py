@@ -82,6 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
     except MetanasError as error:
         _complain(str(error))
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that may not be written to …
+        _complain(str(error))
+        return 1
     except KeyboardInterrupt:
         _complain("Interrupted.")
         return 130

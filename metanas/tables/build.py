@@ -104,9 +104,10 @@ def build(
         report: called at the start and after every block that was written.
 
     Raises:
-        MetanasError: another process builds in the same folder, or a worker process died.
+        MetanasError: another process builds in the same folder, a worker process died, or (when all others are done)
+            blocks could not be trained.
         InvalidFileError: a shard in the folder is damaged or belongs to something else.
-        InvalidValueError: an argument out of range, or training that gives other than finite values.
+        InvalidValueError: an argument out of range.
     """
     _check_arguments(seeds, blocks, jobs, backend, address)
     with exclusive_lock(work / ".lock"):
@@ -119,17 +120,28 @@ def build(
         count, started = left, time.perf_counter()
         tell = report or (lambda _: None)
         tell(Progress(None, total - left, total, None))
+        failures: dict[Key, str] = {}
         for key, shard in _shards(plan, todo, train or train_networks, jobs, backend, address):
+            if isinstance(shard, str):
+                failures[key] = shard
+                continue
             write_shard(key.path(work), shard)
             left -= len(shard.indices)
             pace = (time.perf_counter() - started) / (count - left)
             tell(Progress(key, total - left, total, pace * left))
+        if failures:
+            key = min(failures)
+            msg = (
+                f"{len(failures)} of {len(todo)} blocks could not be trained; the others are kept. "
+                f"Seed {key.seed}, block {key.block}: {failures[key]}"
+            )
+            raise MetanasError(msg)
 
 
 def _shards(
     plan: Plan, todo: Sequence[Key], train: Train, jobs: int, backend: str, address: str | None
-) -> Iterator[tuple[Key, Shard]]:
-    """Yield shards as they are finished, in any order."""
+) -> Iterator[tuple[Key, Shard | str]]:
+    """Yield shards as they are finished, in any order; a text where a block could not be trained."""
     if not todo:
         return
     if backend == "local" and jobs == 1:

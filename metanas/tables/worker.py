@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import metanas
 from metanas.arch import Arch
-from metanas.errors import InvalidValueError
+from metanas.errors import InvalidValueError, MetanasError
 from metanas.extras import require
 from metanas.spaces import load_space
 from metanas.tables.shards import Key, Plan, ProtocolLike, Shard, archs_of, make_shard
@@ -47,8 +47,19 @@ def train_networks(archs: Sequence[Arch], task: Task, protocol: Any, seed: int) 
     return {**train_block(archs, task, protocol, seed), **columns}
 
 
-def train_shard(plan: Plan, key: Key, train: Train, parent: int | None = None) -> tuple[Key, Shard]:
-    """Train one block, wherever this runs; in a worker process of ``parent``, end when the parent does."""
+def train_shard(plan: Plan, key: Key, train: Train, parent: int | None = None) -> tuple[Key, Shard | str]:
+    """Train one block, wherever this runs.
+
+    Args:
+        plan: what the table is made of.
+        key: which block and seed.
+        train: trains it.
+        parent: the process that this one works for and ends with, if it is a local worker.
+
+    Returns:
+        The key, and the shard or, if training says that something is wrong, what it says: one block that cannot be
+        trained must not stop the others.
+    """
     if parent is not None:
         _end_with(parent)
     task = task_of(plan.task)
@@ -56,16 +67,19 @@ def train_shard(plan: Plan, key: Key, train: Train, parent: int | None = None) -
         msg = f"Task {plan.task!r} differs between the workers and the process that builds; install the same version."
         raise InvalidValueError(msg)
     started, used = time.perf_counter(), time.thread_time()
-    values = train(archs_of(plan, key.block), task, plan.protocol, key.seed)
-    facts = {
-        "task": task.name,
-        "seconds": round(time.perf_counter() - started, 3),
-        "core_seconds": round(time.thread_time() - used, 3),  # of this thread, the one that trains
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "cpu": cpu_name(),
-        "versions": versions(),
-    }
-    return key, make_shard(plan, key, values, facts)
+    try:
+        values = train(archs_of(plan, key.block), task, plan.protocol, key.seed)
+        facts = {
+            "task": task.name,
+            "seconds": round(time.perf_counter() - started, 3),
+            "core_seconds": round(time.thread_time() - used, 3),  # of this thread, the one that trains
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "cpu": cpu_name(),
+            "versions": versions(),
+        }
+        return key, make_shard(plan, key, values, facts)
+    except MetanasError as error:
+        return key, str(error)
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -50,6 +51,14 @@ def test_errors_are_messages_with_an_exit_code(run: Run, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("metanas.cli.tables.command", fail)
     assert run("tables") == (VerificationError.exit_code, "", "Error: Rule [a-z] must hold, but got [red].\n")
+
+
+def test_a_full_disk_is_a_message_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "work/table.h5")
+
+    monkeypatch.setattr("metanas.cli.tables.command", fail)
+    assert run("tables") == (1, "", "Error: [Errno 28] No space left on device: 'work/table.h5'\n")
 
 
 def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cheap_training import TASK, CheapProtocol, train, train_and_die
+from cheap_training import TASK, CheapProtocol, train, train_and_die, train_but_one
 
 from metanas.arch import Arch
 from metanas.errors import InvalidFileError, InvalidValueError, MetanasError, NotMeasuredError, UnknownNameError
@@ -228,6 +228,13 @@ def test_training_that_returns_garbage(plan: Plan, tmp_path: Path, change: Any, 
     with pytest.raises(MetanasError, match=match):
         build(plan, tmp_path, (0,), train=broken)
     assert finished(plan, tmp_path) == {}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_block_that_cannot_be_trained_does_not_stop_the_others(plan: Plan, tmp_path: Path, jobs: int) -> None:
+    with pytest.raises(MetanasError, match=r"1 of 4 blocks could not be trained.*Seed 0, block 2: It diverged\."):
+        build(plan, tmp_path, (0,), train=train_but_one, blocks=4, jobs=jobs)
+    assert finished(plan, tmp_path).keys() == {Key(0, 0), Key(0, 1), Key(0, 3)}
 
 
 def test_a_training_that_diverged_is_marked_not_invented(plan: Plan, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 
 from metanas.arch import Arch
+from metanas.errors import MetanasError
+from metanas.spaces import load_space
+from metanas.tables.shards import representatives
 
 TASK = "noto_scripts-v1"
 
@@ -54,3 +57,11 @@ def train_and_die(archs: Sequence[Arch], task: Any, protocol: CheapProtocol, see
     if archs[0].code == min(archs).code and seed == 0:
         return train(archs, task, protocol, seed)
     os._exit(9)
+
+
+def train_but_one(archs: Sequence[Arch], task: Any, protocol: CheapProtocol, seed: int) -> dict[str, np.ndarray]:
+    """Fail on the third block."""
+    if load_space("nb201-conv").index(archs[0]) == representatives("nb201-conv")[2 * protocol.block_size]:
+        msg = "It diverged."
+        raise MetanasError(msg)
+    return train(archs, task, protocol, seed)
