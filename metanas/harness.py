@@ -33,7 +33,8 @@ class Rules:
     """How a run is charged.
 
     Attributes:
-        budget: what may be spent. A training that ends after ``budget.seconds`` does not count.
+        budget: what may be spent. A run ends when what is left buys no trial from scratch; a training that ends after
+            ``budget.seconds`` does not count.
         workers: trials under way at once.
         repeats: what a trial costs whose architecture has finished as many epochs before: ``"charged"``, a training
             again; ``"free"``, nothing.

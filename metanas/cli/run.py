@@ -146,43 +146,50 @@ def _plot(sections: Sequence[Section], folder: Path) -> list[Path]:
 
 def _show(console: Console, sections: Sequence[Section]) -> None:
     """Print a rank table for each table of the board, and one over all if there are several."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from metanas.leaderboard.summary import overall_ranks
 
     for section in sections:
         judge, board = section.judge, section.judge.board
+        wide = console.width >= 60 + 15 * len(board.report.at)
+        between = " ± " if wide else "\n± "
         unit = "" if board.unit == "trainings" else " s"
         grid = Table(
             title=f"{board.name} on {judge.table}: {board.report.metric} ({judge.units['test']}) of the incumbent",
-            caption=f"mean ± standard error; the validation optimum tests at {judge.optimum_test:.2f}, "
-            f"the best test value is {judge.best_test:.2f}",
+            caption=f"Mean ± standard error. CPU: the strategy's own, in µs a trial. Optimum: median {board.unit} to "
+            f"the best validation value (share of runs that found it). That architecture tests at "
+            f"{judge.optimum_test:.2f}; the best test value of all is {judge.best_test:.2f}.",
             title_justify="left",
             caption_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1 if wide else 0),
         )
         grid.add_column("strategy", no_wrap=True)
-        grid.add_column("runs", justify="right")
-        for at in board.report.at:
-            grid.add_column(f"@{at:g}{unit}", justify="right", no_wrap=True)
-        grid.add_column("mean rank", justify="right")
-        grid.add_column(f"{board.unit} to the validation optimum (found)", justify="right")
-        grid.add_column("own CPU, µs a trial", justify="right")
+        for name in (*(f"@{at:g}{unit}" for at in board.report.at), "rank", "optimum", "runs", "CPU"):
+            grid.add_column(name, justify="right")
         for standing in section.standings:
-            tests = [f"{mean:.2f} ± {error:.2f}" for mean, error in zip(standing.test, standing.error, strict=True)]
+            tests = [
+                f"{mean:.2f}{between}{error:.2f}" for mean, error in zip(standing.test, standing.error, strict=True)
+            ]
             median = "–" if standing.optimum_median is None else f"{standing.optimum_median:g}"
             grid.add_row(
                 standing.label,
-                str(standing.n_runs),
                 *tests,
                 "–" if math.isnan(standing.rank) else f"{standing.rank:.2f}",
                 f"{median} ({standing.optimum_found:.0%})",
+                str(standing.n_runs),
                 f"{1e6 * standing.cpu_per_trial:,.0f}",
             )
         console.print(grid)
     if len(sections) > 1:
-        grid = Table(title=f"{sections[0].judge.board.name} over {len(sections)} tables", title_justify="left")
-        grid.add_column("strategy", no_wrap=True)
-        grid.add_column("mean rank", justify="right")
+        grid = Table(
+            title=f"{sections[0].judge.board.name} over {len(sections)} tables", title_justify="left", box=SIMPLE_HEAD
+        )
+        grid.add_column("strategy")
+        grid.add_column("rank", justify="right")
         for label, rank in overall_ranks(sections).items():
             grid.add_row(label, "–" if math.isnan(rank) else f"{rank:.2f}")
         console.print(grid)

@@ -7,6 +7,7 @@ looks the test scores up, and writes it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def run_all(jobs: Sequence[Job], judges: Sequence[Judge], *, processes: int, fol
 
 def run_path(folder: Path, run: Run) -> Path:
     """Return where a run is written."""
-    return folder / _slug(run.table) / _slug(label_of(run)) / f"seed-{run.seed:03}.json"
+    return folder / _slug(run.table.replace("/", "-")) / _slug(label_of(run)) / f"seed-{run.seed:03}.json"
 
 
 def label_of(run: Run) -> str:
@@ -174,7 +175,7 @@ def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: s
     """
     found = []
     for judge in judges:
-        for path in sorted((folder / _slug(judge.table)).glob("*/seed-*.json")):
+        for path in sorted((folder / _slug(judge.table.replace("/", "-"))).glob("*/seed-*.json")):
             with contextlib.suppress(InvalidFileError, VerificationError):
                 run = read_run(path)
                 same = (run.board, run.rules_sha256, run.table_sha256, run.workers, run.seal)
@@ -234,4 +235,6 @@ def _choices(trace: Trace) -> Choices:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.,=+-]+", "-", text)
+    """Return a folder's name; where it is not the text itself, a hash keeps different texts apart."""
+    plain = re.sub(r"[^A-Za-z0-9_.,=+-]+", "-", text).lstrip(".")
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

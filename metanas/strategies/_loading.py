@@ -111,12 +111,13 @@ def describe(error: BaseException) -> str:
 
     The place is the last line of the file that was called, not of the libraries that it called in turn.
     """
-    if isinstance(error, MetanasError):
-        return str(error)
     text = str(error).strip()
     frames = [entry for entry in traceback.extract_tb(error.__traceback__)[1:] if not entry.filename.startswith("<")]
     own = [entry for entry in frames if entry.filename == frames[0].filename]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    if isinstance(error, MetanasError):  # says what is wrong by itself; the place helps in a file of the user's
+        inside = not own or Path(own[-1].filename).is_relative_to(Path(__file__).parents[1])
+        return text if inside else f"{text.removesuffix('.')}{place}"
     return f"{type(error).__name__}{': ' + text if text else ''}{place}"
 
 

@@ -101,7 +101,7 @@ def test_run_ranks_every_built_in_strategy(run: Call, verify: Call, tmp_path: Pa
     code, out, _ = run("--seeds", 2)
     assert code == 0
     for shown in ("made-v1 on made/searched-v1", "random_search", "local_search", "regularized_evolution", "@5", "@40",
-                  "mean rank", "validation optimum", "own CPU"):  # fmt: skip
+                  "rank", "best validation value", "the strategy's own"):  # fmt: skip
         assert shown in out
     folder = tmp_path / "runs" / "made-v1"
     assert len(list(folder.rglob("seed-*.json"))) == 6

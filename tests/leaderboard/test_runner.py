@@ -150,3 +150,16 @@ def test_a_summary_holds_what_the_terminal_shows(job: JobOf, judge: Judge, tmp_p
     assert sum(content["mean_rank"].values()) == pytest.approx(3.0)
     assert list(overall_ranks(found)) == list(content["mean_rank"])
     assert as_json([], [], [], 1)["tables"] == []
+
+
+def test_different_settings_never_share_a_folder(job: JobOf, tmp_path: Path) -> None:
+    run = make_run(job())
+    folders = set()
+    for value in ("a/b", "a-b", "a b", "..", "../..", "a", 1, "1", [1]):
+        part = run.strategy.model_copy(update={"config": {"x": value}})
+        folder = run_path(tmp_path, run.model_copy(update={"strategy": part})).parent
+        assert folder.parent == tmp_path / "made-searched-v1"
+        folders.add(folder.name)
+    assert len(folders) == 8  # 1 and "1" are shown alike
+    named = run.strategy.model_copy(update={"name": ".."})
+    assert run_path(tmp_path, run.model_copy(update={"strategy": named})).parent.name not in ("", ".", "..")

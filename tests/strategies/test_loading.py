@@ -173,6 +173,10 @@ def test_a_strategy_may_not_take_a_built_in_name(mine: Path) -> None:
             "def build(problem, rng): raise ValueError('no')",
             r"failed while it was built with {}: ValueError: no \(mine.py, line 1\)",
         ),
+        (
+            "from metanas import load_space\ndef build(problem, rng): load_space('nb2')",
+            r"Unknown search space 'nb2'.* \(mine.py, line 2\)",
+        ),
         ("def build(problem, rng): return 5", r"'mine' gave int without ask\(\)"),
         ("class build:\n def __init__(self, p, r): pass\n def ask(self): pass", r"gave build without tell\(\)"),
         ("def build(): return 5", r"takes 0 positional arguments but 2 were given$"),
