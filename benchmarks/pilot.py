@@ -5,8 +5,8 @@
 
 A variant is the base protocol with some fields changed. Every run trains the first ``cells`` of a fixed random order of
 the 1,011 functional classes of ``nb201-conv``; blocks already trained are not trained again. The report writes, for
-every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost into ``docs/pilot.md`` and
-draws the plot.
+every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost into ``docs/pilot.md``,
+and draws the plot.
 """
 
 from __future__ import annotations

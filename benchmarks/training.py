@@ -91,7 +91,7 @@ def main() -> None:
         f"fused       {together * scale:7.1f} µs a sample and network",
         f"ratio       {one_by_one / together:7.2f}",
     ]
-    print("\n".join(lines))  # noqa: T201
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -31,10 +31,6 @@ Curves = dict[str, NDArray[np.floating]]
 EVALUATED = ("validation", "test")
 
 
-class DivergedError(MetanasError, ArithmeticError):
-    """A training whose loss is no longer finite."""
-
-
 def train_block(archs: Sequence[Arch], task: Task, protocol: Protocol, seed: int) -> Curves:
     """Train architectures at once, each from its own initial weights on the same batches.
 
@@ -48,10 +44,8 @@ def train_block(archs: Sequence[Arch], task: Task, protocol: Protocol, seed: int
         Arrays ``(len(archs), epochs)``: ``<split>/accuracy`` (percent) and ``<split>/cross_entropy`` (nats) for
         ``training`` (the mean over the epoch's batches as they were trained on), ``validation`` and ``test`` (after the
         epoch), and ``cost/seconds``: CPU seconds of training (evaluation not counted) since the start, measured for the
-        block and shared out by the architectures' multiply-accumulates.
-
-    Raises:
-        DivergedError: if a loss is not finite.
+        block and shared out by the architectures' multiply-accumulates. Where a loss is no longer finite (a diverged
+        training), accuracy and cross-entropy are NaN, and the other architectures go on undisturbed.
     """
     data = _Data(task, protocol)
     cells = [load_space(arch.space).cell(arch) for arch in archs]
@@ -117,7 +111,8 @@ def train_alone(arch: Arch, task: Task, protocol: Protocol, seed: int) -> Curves
         for x, y in batches:
             logits = network(x)
             descent.zero_grad()
-            functional.cross_entropy(logits, y, label_smoothing=protocol.training.label_smoothing).backward()
+            loss = functional.cross_entropy(logits, y, label_smoothing=protocol.training.label_smoothing)
+            loss.backward()  # type: ignore[no-untyped-call]
             descent.step()
             with torch.no_grad():
                 losses_now, hits_now, _ = _score(logits.t().unsqueeze(0), y)
@@ -276,8 +271,6 @@ def _empty(n: int, epochs: int) -> Curves:
 
 
 def _record(curves: Curves, split: str, epoch: int, losses: Tensor, hits: Tensor, count: int) -> None:
-    if not bool(torch.isfinite(losses).all()):
-        msg = f"A {split} loss is not finite after epoch {epoch + 1}; a smaller learning_rate may keep it so."
-        raise DivergedError(msg)
-    curves[f"{split}/cross_entropy"][:, epoch] = (losses / count).numpy()
-    curves[f"{split}/accuracy"][:, epoch] = (100.0 * hits.double() / count).numpy()
+    diverged = ~torch.isfinite(losses)
+    curves[f"{split}/cross_entropy"][:, epoch] = (losses / count).masked_fill(diverged, math.nan).numpy()
+    curves[f"{split}/accuracy"][:, epoch] = (100.0 * hits.double() / count).masked_fill(diverged, math.nan).numpy()

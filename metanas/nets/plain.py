@@ -101,7 +101,7 @@ class PlainNetwork(nn.Module):
         """Set convolutions and the linear layer to ``weights`` (:mod:`metanas.nets.weights`), the bias to 0."""
         with torch.no_grad():
             for name, array in weights.items():
-                self.layer(name).weight.copy_(torch.from_numpy(array))  # type: ignore[operator,union-attr]
+                self.layer(name).weight.copy_(torch.from_numpy(array))  # type: ignore[operator]
             self.linear.bias.zero_()
 
     def layer(self, name: str) -> nn.Module:

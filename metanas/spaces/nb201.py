@@ -237,10 +237,12 @@ def _least_form(atoms: list[tuple[int, Multiset]], output: Multiset) -> Cell:
     for orders in itertools.product(*(itertools.permutations(groups[key]) for key in sorted(groups))):
         name = {atom: position for position, atom in enumerate(itertools.chain(*orders))}
         name[-1] = -1
-        forms.append((
-            tuple(Atom(OPS[atoms[atom][0]], _terms(atoms[atom][1], name)) for order in orders for atom in order),
-            _terms(output, name),
-        ))
+        forms.append(
+            (
+                tuple(Atom(OPS[atoms[atom][0]], _terms(atoms[atom][1], name)) for order in orders for atom in order),
+                _terms(output, name),
+            )
+        )
     best = min(forms)
     return Cell(atoms=best[0], output=best[1])
 

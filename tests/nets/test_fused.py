@@ -89,7 +89,8 @@ def test_same_losses_as_each_network_alone(shape: tuple[int, ...], extra: str) -
     logits = fused.forward(x, training=False)
     for number, network in enumerate(networks):
         for name, array in fused.weights(number).items():
-            torch.testing.assert_close(torch.from_numpy(array), network.layer(name).weight.detach(), rtol=1e-8, atol=1e-9)
+            expected = network.layer(name).weight.detach()
+            torch.testing.assert_close(torch.from_numpy(array), expected, rtol=1e-8, atol=1e-9)
         torch.testing.assert_close(logits[number].T, network.eval()(x).detach(), rtol=1e-8, atol=1e-9)
 
 

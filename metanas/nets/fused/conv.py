@@ -43,11 +43,13 @@ class StackedConv:
         for start in range(0, stage.positions, block):
             low, high = max(0, start - halo), min(stage.positions, start + block + halo)
             cut = low - (start - halo)
-            self._blocks.append((
-                slice(start * outputs, (start + block) * outputs),
-                slice(low * inputs, high * inputs),
-                slice(cut * inputs, (cut + high - low) * inputs),
-            ))
+            self._blocks.append(
+                (
+                    slice(start * outputs, (start + block) * outputs),
+                    slice(low * inputs, high * inputs),
+                    slice(cut * inputs, (cut + high - low) * inputs),
+                )
+            )
 
     def refresh(self) -> None:
         """Write the weights into the matrices; to be called after the weights changed."""
@@ -75,7 +77,7 @@ class StackedConv:
 
 
 class StackedPool:
-    """3x3 (or 3) average pooling of many inputs as products with one fixed matrix an axis would need; see ``forward``.
+    """3x3 (or 3) average pooling of many inputs.
 
     Positions outside the input do not count. Pooling is separable: sums over neighbours along each axis, then a
     division by how many there are.
@@ -119,11 +121,14 @@ class StackedPool:
 
 
 def _stretch(positions: int, channels: int) -> int:
-    """Return the largest number of positions that divides ``positions`` with at most ``_BLOCK`` features, at least 1."""
-    return max(size for size in range(1, positions + 1) if positions % size == 0 and (size * channels <= _BLOCK or size == 1))
+    """Return the largest divisor of ``positions`` with at most ``_BLOCK`` features, at least 1."""
+    divisors = [size for size in range(1, positions + 1) if positions % size == 0]
+    return max(size for size in divisors if size * channels <= _BLOCK or size == 1)
 
 
-def _diagonals(matrix: Tensor, weight: Tensor, block: int, halo: int, spatial: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+def _diagonals(
+    matrix: Tensor, weight: Tensor, block: int, halo: int, spatial: tuple[int, ...]
+) -> list[tuple[Tensor, Tensor]]:
     """Return pairs of views: the diagonals of the Toeplitz matrix that hold one weight each, and that weight.
 
     The views have shapes ``(n, outputs, …, inputs, length)`` and ``(n, outputs, …, inputs)``.
