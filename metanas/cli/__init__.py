@@ -1,6 +1,8 @@
 """The command ``metanas``: one file a command in this folder, found by its name.
 
-Each file has a function ``command``, a Typer command function; its name is the file's, its help the docstring.
+Each file has a function ``command``, a Typer command function; its name is the file's, its help the docstring. A folder
+is a group of commands, one file each in the same way; its ``__init__`` has ``NAME`` (``import`` is no name for a Python
+package) and ``HELP``.
 """
 
 from __future__ import annotations
@@ -8,7 +10,8 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -19,8 +22,8 @@ HELP = "Tables of really trained architectures, and what searches them. Start wi
 
 
 def command_names() -> list[str]:
-    """Return the names of all commands, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    """Return the names of all commands and groups, sorted."""
+    return sorted(_name_of(module) for module in _modules(__path__, __name__))
 
 
 def make_app() -> typer.Typer:
@@ -34,11 +37,35 @@ def make_app() -> typer.Typer:
         add_completion=False,
     )
     app.callback()(_root)
-    for name in command_names():
-        module = importlib.import_module(f"{__name__}.{name}")
-        needs_arguments = getattr(module, "NEEDS_ARGUMENTS", False)
-        app.command(name=name.replace("_", "-"), no_args_is_help=needs_arguments)(_exiting(module.command))
+    _add_commands(app, _modules(__path__, __name__))
     return app
+
+
+def _modules(path: Iterable[str], package: str) -> list[ModuleType]:
+    """Import and return the modules of a folder that hold a command or a group, by their name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
+    return sorted((importlib.import_module(f"{package}.{name}") for name in names), key=_name_of)
+
+
+def _name_of(module: ModuleType) -> str:
+    """Return the name of a command or group on the command line."""
+    return str(getattr(module, "NAME", module.__name__.rpartition(".")[2].replace("_", "-")))
+
+
+def _add_commands(app: typer.Typer, modules: Iterable[ModuleType]) -> None:
+    for module in modules:
+        if hasattr(module, "__path__"):
+            group = typer.Typer(help=module.HELP, no_args_is_help=True, rich_markup_mode="markdown")
+            group.callback()(_group)  # keeps it a group while it has one command only
+            _add_commands(group, _modules(module.__path__, module.__name__))
+            app.add_typer(group, name=_name_of(module))
+            continue
+        needs_arguments = getattr(module, "NEEDS_ARGUMENTS", False)
+        app.command(name=_name_of(module), no_args_is_help=needs_arguments)(_exiting(module.command))
+
+
+def _group() -> None:
+    """Take no options: a group only holds commands."""
 
 
 def _exiting(command: Callable[..., int | None]) -> Callable[..., None]:

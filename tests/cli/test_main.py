@@ -89,3 +89,11 @@ def test_numbers() -> None:
     for text in ("", "1,1", "2-1", "0-2,1", "a", "1,,2", "-1", "1.5"):
         with pytest.raises(InvalidValueError, match="--seeds takes distinct numbers"):
             parse_numbers(text, "--seeds")
+
+
+def test_a_folder_is_a_group_of_commands(run: Run) -> None:
+    assert "import" in cli.command_names()
+    assert "importing" not in cli.command_names()
+    code, out, error = run("import", "frobnicate")
+    assert code == 2
+    assert "No such command 'frobnicate'" in out + error
