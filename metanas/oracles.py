@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from metanas.arch import Arch
 from metanas.errors import InvalidValueError, NotMeasuredError, StrategyError, UnknownNameError
 from metanas.problem import Objective
-from metanas.spaces import Space, load_space
+from metanas.spaces import ListedSpace, Space, load_space
 
 if TYPE_CHECKING:
     from metanas.tables import Table
@@ -109,10 +109,10 @@ class TableOracle:
         self.timed = SECONDS in table.metrics
         self._columns = {name: _by_epoch(table, name, self.epochs) for name in self.metrics}
         self._seconds = _by_epoch(table, SECONDS, self.epochs) if self.timed else None
-        self._check_complete(table, objective.metric)
+        row_of_index = self._check_complete(table, objective.metric)
         self._curves = self._columns[objective.metric]
         self._has_curve = len(self.epochs) > 1
-        self._rows: list[int] = table.row_of_index.tolist()
+        self._rows: list[int] = row_of_index.tolist()
         self._indices: dict[Arch, int] = {}
         self._records: dict[int, list[tuple[float, ...]]] = {}  # by epochs, then by row: plain lists are quick to read
         self._clocks: dict[int, list[float]] = {}
@@ -154,8 +154,19 @@ class TableOracle:
     def _position(self, epochs: int) -> int:
         return self.epochs.index(epochs)
 
-    def _check_complete(self, table: Table, metric: str) -> None:
-        """A search must not run into a hole: every architecture of the space has its label and its time."""
+    def _check_complete(self, table: Table, metric: str) -> NDArray[np.int32]:
+        """Check that a search cannot run into a hole: every architecture of the space has its label and its time.
+
+        Returns:
+            The row that answers each index of the space.
+        """
+        if table.row_of_index is None or not isinstance(self.space, ListedSpace):
+            msg = (
+                f"A search may ask for any architecture of {self.space!r}, but table {table.name} holds {len(table):,} "
+                f"sampled ones, and most of what a strategy would draw, mutate or walk to is not measured. "
+                f"Query it and fit predictors on it, or search a table of a space that it covers."
+            )
+            raise NotMeasuredError(msg)
         rows = table.row_of_index[self.space.indices]
         holes = (rows < 0) | np.isnan(self._columns[metric][rows]).any(axis=1)
         if self._seconds is not None:
@@ -168,6 +179,7 @@ class TableOracle:
                 f"Complete it (metanas build), or search a smaller space."
             )
             raise NotMeasuredError(msg)
+        return table.row_of_index
 
 
 def _by_epoch(table: Table, metric: str, epochs: tuple[int, ...]) -> NDArray[np.float64]:

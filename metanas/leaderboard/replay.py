@@ -18,6 +18,7 @@ from metanas.leaderboard.board import Board
 from metanas.leaderboard.submission import Point, Result, Run
 from metanas.oracles import TableOracle
 from metanas.problem import Trial
+from metanas.spaces import listed
 from metanas.strategies import Source
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Judge:
         self.table, self.task, self.table_sha256 = table.name, table.task, table.sha256
         self.oracle = make_oracle(board, table)
         self._objective = board.make_objective()
-        indices = self.oracle.space.indices
+        indices = listed(self.oracle.space).indices
         epoch = self.oracle.epochs[-1] if _has_epochs(table, board.report.metric) else None
         self._test = table.column(board.report.metric, epoch=epoch)[table.row_of_index]
         if np.isnan(self._test[indices]).any():

@@ -7,9 +7,19 @@ import pkgutil
 from functools import cache
 
 from metanas.errors import UnknownNameError
-from metanas.spaces.base import Atom, Cell, Graph, Space, Term
+from metanas.spaces.base import Atom, Cell, Graph, ListedSpace, Space, Term, listed
 
-__all__ = ["Atom", "Cell", "Graph", "Space", "Term", "load_space", "space_names"]
+__all__ = [
+    "Atom",
+    "Cell",
+    "Graph",
+    "ListedSpace",
+    "Space",
+    "Term",
+    "listed",
+    "load_space",
+    "space_names",
+]
 
 _NOT_A_SPACE = {"base"}
 

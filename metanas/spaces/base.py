@@ -2,6 +2,11 @@
 
 A space turns architectures (plain data, :class:`metanas.arch.Arch`) into text and back, walks among them and says
 which of them are the same function. It knows nothing of networks, tables or scores.
+
+An index is a number for an architecture. In a :class:`ListedSpace` the numbers are few enough to hold one array entry
+for each; tables answer through such an array, whole spaces are searched, and a table can be complete. In another
+:class:`Space` the index is only the code written as a number: a table holds the indices of its own rows and finds an
+architecture by its canonical form, and nothing can run over all of the space.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.arch import Arch
+from metanas.errors import InvalidValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +78,11 @@ class Cell:
 
 @runtime_checkable
 class Space(Protocol):
-    """A finite, enumerable search space."""
+    """A finite search space."""
 
     @property
     def name(self) -> str:
         """Name of the space, as in ``"nb201-conv"``."""
-
-    def __len__(self) -> int:
-        """Return the number of architectures."""
 
     def check(self, arch: Arch) -> Arch:
         """Return ``arch``; raise :class:`~metanas.errors.InvalidArchError` if it is not of this space."""
@@ -89,10 +92,6 @@ class Space(Protocol):
 
     def format(self, arch: Arch) -> str:
         """Write the standard form, the inverse of :meth:`parse`."""
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        """Indices of all architectures, ascending, ``(len(self),)``. A sub-space keeps its parent's indices."""
 
     def arch(self, index: int) -> Arch:
         """Return the architecture with that index; raise ``InvalidArchError`` if there is none."""
@@ -107,7 +106,7 @@ class Space(Protocol):
         """Return every architecture that differs in one decision, in a fixed order. The relation is symmetric."""
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
-        """Return a uniformly drawn neighbour."""
+        """Return ``arch`` slightly changed at random: a uniformly drawn neighbour, unless the space says otherwise."""
 
     def crossover(self, first: Arch, second: Arch, rng: np.random.Generator) -> Arch:
         """Return a child that takes each decision from one of the two parents (uniform crossover)."""
@@ -115,12 +114,43 @@ class Space(Protocol):
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the functional class of ``arch``. Idempotent."""
 
-    @property
-    def canonical_indices(self) -> NDArray[np.int64]:
-        """Index of the representative for every index of the whole index range (−1 outside a sub-space)."""
-
     def graph(self, arch: Arch) -> Graph:
         """Return the operation-on-vertex graph of ``arch`` as written (nothing pruned)."""
 
     def cell(self, arch: Arch) -> Cell:
-        """Return the function that ``arch`` computes; equal for equal functional classes."""
+        """Return the function that ``arch`` computes; equal for equal functional classes.
+
+        Raises:
+            InvalidValueError: architectures of this space are no sums of terms; no network is made of them here.
+        """
+
+
+@runtime_checkable
+class ListedSpace(Space, Protocol):
+    """A space with a list of all its architectures."""
+
+    def __len__(self) -> int:
+        """Return the number of architectures."""
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Indices of all architectures, ascending, ``(len(self),)``. A sub-space keeps its parent's indices."""
+
+    @property
+    def canonical_indices(self) -> NDArray[np.int64]:
+        """Index of the representative for every index of the whole index range (−1 outside a sub-space)."""
+
+
+def listed(space: Space) -> ListedSpace:
+    """Return ``space`` as one with a list of all its architectures.
+
+    Raises:
+        InvalidValueError: it has none.
+    """
+    if not isinstance(space, ListedSpace):
+        msg = (
+            f"This needs a list of all architectures, and space {space.name!r} has none: it is too large. Take a space "
+            f"with a list, as 'nb201'."
+        )
+        raise InvalidValueError(msg)
+    return space

@@ -8,7 +8,7 @@ import numpy as np
 
 from metanas.arch import Arch
 from metanas.errors import UnknownNameError
-from metanas.spaces import Space
+from metanas.spaces import ListedSpace, Space
 
 Unique = Literal["none", "code", "canonical"]
 
@@ -56,13 +56,16 @@ class Memory:
     def draw(self, rng: np.random.Generator) -> Arch:
         """Draw an architecture uniformly from those that are new, and remember it.
 
-        When the whole space has been seen, the memory is emptied and the drawing starts over.
+        When the whole space has been seen, the memory is emptied and the drawing starts over. A space without a list
+        of its architectures counts as seen when a long row of draws brings nothing new.
         """
         for _ in range(_PATIENCE):
             arch = self._space.sample(rng)
             if self.add(arch):
                 return arch
-        rest = [arch for index in self._space.indices.tolist() if (arch := self._space.arch(index)) not in self]
+        space = self._space
+        indices = space.indices.tolist() if isinstance(space, ListedSpace) else []
+        rest = [arch for index in indices if (arch := space.arch(index)) not in self]
         if not rest:
             self._seen.clear()
             return self.draw(rng)

@@ -68,7 +68,7 @@ def make_plan(
             raise InvalidValueError(msg)
         every = tuple(sorted(set(indices)))
     loaded = task_of(task)
-    family = home.arch(int(home.indices[0])).space
+    family = home.arch(every[0]).space
     return Plan(name or f"{family}/{loaded.name}", space, task, loaded.sha256, protocol, every)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.errors import InvalidFileError
-from metanas.tables.schema import SCHEMA_VERSION, SPLITS, Metric
+from metanas.tables.schema import ROWS_BY_CANONICAL, SCHEMA_VERSION, SPLITS, Metric
 
 if TYPE_CHECKING:
     import h5py
@@ -57,7 +57,7 @@ class Header:
     protocol_sha256: str
     provenance: Mapping[str, Any]
     arch_index: NDArray[np.int64]
-    row_of_index: NDArray[np.int32]
+    row_of_index: NDArray[np.int32] | None
     seeds: tuple[int, ...]
     epochs: tuple[int, ...]
     metrics: Mapping[str, Metric]
@@ -81,7 +81,7 @@ def read_header(path: Path) -> Header:
             **texts,
             provenance=json.loads(file.attrs["provenance"]),
             arch_index=_frozen(file["arch_index"][()].astype(np.int64)),
-            row_of_index=_frozen(file["row_of_index"][()]),
+            row_of_index=_rows(file),
             seeds=tuple(file["seeds"][()].tolist()),
             epochs=tuple(file["epochs"][()].tolist()),
             metrics=_metrics(json.loads(file.attrs["metrics"])),
@@ -139,12 +139,25 @@ def _metrics(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Metric]:
     return dict(sorted(metrics.items(), key=lambda item: (SPLITS.index(item[1].split), item[0])))
 
 
+def _rows(file: h5py.File) -> NDArray[np.int32] | None:
+    """Return the row of each index; None in a table that finds rows by the canonical architecture."""
+    if "rows_by" not in file.attrs:
+        return _frozen(file["row_of_index"][()])
+    if file.attrs["rows_by"] != ROWS_BY_CANONICAL:
+        msg = f"rows_by = {file.attrs['rows_by']!r}"
+        raise ValueError(msg)
+    return None
+
+
 def _check(header: Header) -> None:
     rows, n = header.row_of_index, len(header.arch_index)
     found = []
     if not header.metrics:
         found.append("it has no metrics")
-    if header.arch_index.min() < 0 or header.arch_index.max() >= len(rows):
+    if rows is None:
+        if header.arch_index.min() < 0 or (np.diff(header.arch_index) <= 0).any():
+            found.append("arch_index does not ascend")
+    elif header.arch_index.min() < 0 or header.arch_index.max() >= len(rows):
         found.append("arch_index leaves the index range")
     elif not np.array_equal(rows[header.arch_index], np.arange(n)) or rows.min() < -1 or rows.max() >= n:
         found.append("row_of_index does not fit arch_index")

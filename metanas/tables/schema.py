@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from metanas.errors import InvalidValueError, UnknownNameError
 
 SCHEMA_VERSION = 1
+ROWS_BY_CANONICAL = "canonical"  # rows are found by the canonical architecture, not by an array over all indices
 Direction = Literal["maximize", "minimize", "none"]
 Axis = Literal["arch", "seed", "epoch"]
 

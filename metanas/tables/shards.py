@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from metanas.arch import Arch
 from metanas.errors import InvalidFileError, InvalidValueError
 from metanas.files import atomic_write
-from metanas.spaces import load_space
+from metanas.spaces import listed, load_space
 from metanas.tables.schema import metric
 
 _CAN_DIVERGE = "cross_entropy"  # of a training that diverged it is no number
@@ -108,7 +108,7 @@ class Shard:
 
 def representatives(space: str) -> tuple[int, ...]:
     """Return the indices of the representatives of all functional classes of a space, ascending."""
-    canonical = np.asarray(load_space(space).canonical_indices)
+    canonical = listed(load_space(space)).canonical_indices
     return tuple(np.unique(canonical[canonical >= 0]).tolist())
 
 

@@ -44,7 +44,9 @@ class Table:
         protocol: text of the training protocol (TOML).
         protocol_sha256: its hash.
         provenance: how the values came about.
-        row_of_index: row that answers each index of the space, ``(index range,)``, −1 where none does.
+        row_of_index: row that answers each index of the space, ``(index range,)``, −1 where none does; None if the
+            space has no list of its architectures (:class:`~metanas.spaces.ListedSpace`): :meth:`rows` answers in
+            every case.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -173,6 +175,8 @@ class Table:
         by_index = self._by_index.get((metric, epoch, seed))
         if by_index is None:
             padded = np.append(self.column(metric, epoch=epoch, seed=seed), _NAN)
+            if self.row_of_index is None:
+                return self._query_by_canonical(archs, padded, metric, epoch, seed, missing)
             by_index = self._by_index[metric, epoch, seed] = padded[self.row_of_index]
         indices = self._as_indices(archs)
         try:
@@ -186,11 +190,26 @@ class Table:
             msg = f"Space {self.space_name!r} has no index {int(wrong[0])}."  # a space with a lenient arch()
             raise InvalidValueError(msg)
         if math.isnan(values.sum()) and (holes := np.isnan(values)).any():
-            nowhere = indices[holes & (self.row_of_index[indices] < 0)]
-            for index in nowhere[:1]:
-                self.space.arch(int(index))  # raises for an index outside the space, whatever ``missing`` says
+            self.rows(indices[holes])  # raises for an index outside the space, whatever ``missing`` says
             if missing == "error":
                 raise self._not_measured([int(i) for i in indices[holes]], metric, epoch, seed)
+        return values
+
+    def _query_by_canonical(
+        self,
+        archs: Sequence[ArchLike] | NDArray[np.integer],
+        padded: NDArray[np.float64],
+        metric: str,
+        epoch: int | None,
+        seed: int | None,
+        missing: str,
+    ) -> NDArray[np.float64]:
+        """Answer many where the space has no list; ``padded`` is the column and NaN for row −1."""
+        indices = self._as_indices(archs)
+        values: NDArray[np.float64] = padded[self.rows(indices)]
+        holes = np.isnan(values)
+        if missing == "error" and holes.any():
+            raise self._not_measured([int(i) for i in indices[holes]], metric, epoch, seed)
         return values
 
     def column(self, metric: str, *, epoch: int | None = None, seed: int | None = None) -> NDArray[np.float64]:
@@ -224,12 +243,27 @@ class Table:
             InvalidArchError: an architecture that is not of the space.
         """
         array = self._as_indices(indices)
+        if self.row_of_index is None:
+            return self._rows_by_canonical(array)
         for index in array[(array < 0) | (array >= len(self.row_of_index))][:1]:
             self.space.arch(int(index))
         rows: NDArray[np.int64] = self.row_of_index[array].astype(np.int64)
         for index in array[rows < 0][:1]:
             self.space.arch(int(index))
         return rows
+
+    def _rows_by_canonical(self, indices: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Look among the rows; where that fails, look for the representative of the class."""
+        rows = self._own_rows(indices)
+        space = self.space
+        nowhere = np.flatnonzero(rows < 0)
+        classes = [space.index(space.canonical(space.arch(int(index)))) for index in indices[nowhere]]
+        rows[nowhere] = self._own_rows(np.array(classes, dtype=np.int64))
+        return rows
+
+    def _own_rows(self, indices: NDArray[np.integer]) -> NDArray[np.int64]:
+        place = np.minimum(np.searchsorted(self.archs, indices), len(self.archs) - 1)
+        return np.where(self.archs[place] == indices, place, -1).astype(np.int64)
 
     def measured(self, metric: str) -> NDArray[np.bool_]:
         """Return where the metric was measured, in the shape of :meth:`values`."""
@@ -265,9 +299,11 @@ class Table:
 
     def _find_row(self, arch: ArchLike) -> int:
         row = -1
-        if isinstance(arch, int) and 0 <= arch < len(self.row_of_index):
+        if self.row_of_index is None:
+            row = int(self._rows_by_canonical(np.array([self._as_index(arch)]))[0])
+        elif isinstance(arch, int) and 0 <= arch < len(self.row_of_index):
             row = int(self.row_of_index[arch])  # without loading the space, if the table knows the index
-        if row < 0:
+        if row < 0 and self.row_of_index is not None:
             row = int(self.row_of_index[self._as_index(arch)])
         self._rows[arch] = row
         return row

@@ -5,7 +5,10 @@ Layout (``schema_version`` 1):
 - root attributes: ``schema_version``, ``name``, ``space``, ``task``, ``protocol`` (TOML text), ``protocol_sha256``,
   ``provenance`` (JSON), ``metrics`` (JSON: name -> unit, direction, axes);
 - ``/arch_index`` (n,) int32: index in the space of the architecture of each row, ascending;
-- ``/row_of_index`` (index range,) int32: row of each index of the space, −1 where the table has none;
+- ``/row_of_index`` (index range,) int32: row of each index of the space, −1 where the table has none. Not there in a
+  table of a space without a list of its architectures (:class:`metanas.spaces.ListedSpace`), whose index range is too
+  long for an array; the root attribute ``rows_by`` = ``"canonical"`` says so, and a row is found in ``/arch_index`` by
+  the index of the architecture's representative;
 - ``/seeds`` (S,) int64, ``/epochs`` (E,) int64;
 - ``/metrics/<split>/<quantity>`` (n, [S], [E]) float32 or float64, NaN = not measured, with the attributes ``unit``,
   ``direction``, ``axes`` once more, for other readers. One chunk an epoch, so that a column is read without the
@@ -26,8 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from metanas.errors import InvalidValueError
 from metanas.files import atomic_write, sha256_of
-from metanas.spaces import Space, load_space
-from metanas.tables.schema import SCHEMA_VERSION, Metric, check_columns
+from metanas.spaces import ListedSpace, Space, load_space
+from metanas.tables.schema import ROWS_BY_CANONICAL, SCHEMA_VERSION, Metric, check_columns
 
 _TABLE_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9_.-]+-v[1-9][0-9]*")
 
@@ -48,7 +51,8 @@ def write_table(
     """Check and write a table.
 
     Rows stand for functional classes: an index of the space that has no row of its own is answered by the row of its
-    representative (``space.canonical``), if there is one.
+    representative (``space.canonical``), if there is one. In a space without a list of its architectures every row
+    must be a representative, so that there is one place to look for a class.
 
     Args:
         path: the file to write.
@@ -98,16 +102,19 @@ def write_table(
     }
     arrays: dict[str, NDArray[Any]] = {
         "arch_index": index.astype(np.int32),
-        "row_of_index": rows_by_index(home, index),
         "seeds": np.asarray(seeds, dtype=np.int64),
         "epochs": np.asarray(epochs, dtype=np.int64),
     }
+    if isinstance(home, ListedSpace):
+        arrays["row_of_index"] = rows_by_index(home, index)
+    else:
+        attributes["rows_by"] = ROWS_BY_CANONICAL
     with atomic_write(path) as temporary:
         _write_hdf5(os.fspath(temporary), attributes, arrays, columns)
         return sha256_of(temporary)
 
 
-def rows_by_index(space: Space, arch_index: NDArray[np.integer]) -> NDArray[np.int32]:
+def rows_by_index(space: ListedSpace, arch_index: NDArray[np.integer]) -> NDArray[np.int32]:
     """Return the row that answers each index of the space's index range, −1 where none does."""
     canonical = np.asarray(space.canonical_indices)
     own = np.full(len(canonical), -1, dtype=np.int32)
@@ -158,6 +165,13 @@ def _checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:
         row = int(np.argmax(np.diff(index) <= 0))
         msg = f"arch_index must ascend without repeats, but got {index[row]}, then {index[row + 1]}, in row {row + 1}."
         raise InvalidValueError(msg)
+    if not isinstance(space, ListedSpace):
+        for number in index.tolist():
+            representative = space.index(space.canonical(space.arch(number)))
+            if representative != number:
+                msg = f"Rows in {space.name!r} are representatives of their class; {number} is one of {representative}."
+                raise InvalidValueError(msg)
+        return index.astype(np.int64)
     outside = index[~np.isin(index, space.indices)]
     if len(outside):
         msg = f"Every row must be an architecture of space {space.name!r}; index {outside[0]} is none."
