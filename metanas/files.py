@@ -37,11 +37,16 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary.touch(exist_ok=False)
     try:
         yield temporary
-        _sync(temporary)
-        temporary.replace(target)
+        move_into_place(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def move_into_place(temporary: Path, target: Path) -> None:
+    """Put a complete file under its own name in the same folder, once its bytes are on disk."""
+    _sync(temporary)
+    temporary.replace(target)
     _sync_folder(target.parent)
 
 

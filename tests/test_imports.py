@@ -18,6 +18,8 @@ ALLOWED: dict[str, set[str]] = {
     "extras": {"errors"},
     "files": {"errors"},
     "published": {"errors", "files"},
+    "sources": {"errors", "published"},
+    "fetch": {"errors", "files", "published", "sources"},
     "spaces": {"arch", "errors"},
     "problem": {"arch", "errors", "spaces"},
     "strategies": {"arch", "errors", "problem", "spaces"},
