@@ -64,8 +64,12 @@ class Header:
     stamp: Stamp
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, contradictory: bool = False) -> Header:
     """Read and check everything but the values.
+
+    Args:
+        path: the file.
+        contradictory: read it even if it contradicts itself; see :func:`contradictions`.
 
     Raises:
         InvalidFileError: no such file, no table, another schema, cut short, or inconsistent.
@@ -87,8 +91,24 @@ def read_header(path: Path) -> Header:
             metrics=_metrics(json.loads(file.attrs["metrics"])),
             stamp=stamp,
         )
-    _check(header)
+    found = [] if contradictory else contradictions(header)
+    if found:
+        msg = f"{path} contradicts itself: {'; '.join(found)}. Restore it or build it again."
+        raise InvalidFileError(msg)
     return header
+
+
+def read_descriptions(header: Header) -> dict[str, dict[str, str]]:
+    """Read the attributes beside the column of each metric: what other readers go by.
+
+    Raises:
+        InvalidFileError: the file has changed since it was opened, or is damaged.
+    """
+    header.stamp.check()
+    with _open(header.stamp.path) as file:
+        return {
+            name: {key: str(value) for key, value in file[f"metrics/{name}"].attrs.items()} for name in header.metrics
+        }
 
 
 def read_values(stamp: Stamp, metric: str, shape: tuple[int, ...], part: tuple[Any, ...]) -> NDArray[np.floating]:
@@ -149,23 +169,24 @@ def _rows(file: h5py.File) -> NDArray[np.int32] | None:
     return None
 
 
-def _check(header: Header) -> None:
-    rows, n = header.row_of_index, len(header.arch_index)
+def contradictions(header: Header) -> list[str]:
+    """Return what of a header does not fit the rest of it; nothing for a sound table."""
+    rows, index = header.row_of_index, header.arch_index
     found = []
     if not header.metrics:
         found.append("it has no metrics")
-    if rows is None:
-        if header.arch_index.min() < 0 or (np.diff(header.arch_index) <= 0).any():
+    if not len(index):
+        found.append("it has no rows")
+    elif rows is None:
+        if index.min() < 0 or (np.diff(index) <= 0).any():
             found.append("arch_index does not ascend")
-    elif header.arch_index.min() < 0 or header.arch_index.max() >= len(rows):
+    elif index.min() < 0 or index.max() >= len(rows):
         found.append("arch_index leaves the index range")
-    elif not np.array_equal(rows[header.arch_index], np.arange(n)) or rows.min() < -1 or rows.max() >= n:
+    elif not np.array_equal(rows[index], np.arange(len(index))) or rows.min() < -1 or rows.max() >= len(index):
         found.append("row_of_index does not fit arch_index")
     if hashlib.sha256(header.protocol.encode()).hexdigest() != header.protocol_sha256:
         found.append("protocol_sha256 is not the hash of the protocol")
-    if found:
-        msg = f"{header.stamp.path} contradicts itself: {'; '.join(found)}. Restore it or build it again."
-        raise InvalidFileError(msg)
+    return found
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

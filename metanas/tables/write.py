@@ -77,9 +77,9 @@ def write_table(
         msg = f"A table is named family/task-vN, as in 'nb201/fashion_mnist-v1'; got {name!r}."
         raise InvalidValueError(msg)
     home = load_space(space)
-    index = _checked_index(home, np.asarray(arch_index))
-    _check_axis("seeds", seeds, ascending=False)
-    _check_axis("epochs", epochs, ascending=True)
+    index = checked_index(home, np.asarray(arch_index))
+    check_axis("seeds", seeds, ascending=False)
+    check_axis("epochs", epochs, ascending=True)
     columns = {key: (entry, _as_floats(key, np.asarray(values))) for key, (entry, values) in metrics.items()}
     if not columns:
         msg = "A table must have a metric, but got none."
@@ -157,7 +157,8 @@ def _json(content: object) -> str:
     return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
-def _checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:
+def checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the indices of a table's rows if that is what they can be; raise ``InvalidValueError`` if not."""
     if index.ndim != 1 or not len(index) or not np.issubdtype(index.dtype, np.integer):
         msg = f"arch_index must be a one-dimensional array of integers, but got {index.dtype} of shape {index.shape}."
         raise InvalidValueError(msg)
@@ -179,7 +180,8 @@ def _checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:
     return index.astype(np.int64)
 
 
-def _check_axis(name: str, values: Sequence[int], *, ascending: bool) -> None:
+def check_axis(name: str, values: Sequence[int], *, ascending: bool) -> None:
+    """Raise ``InvalidValueError`` if these cannot be the seeds or epochs of a table."""
     entries = list(values)
     in_order = entries == sorted(entries) or not ascending
     if not entries or len(set(entries)) != len(entries) or min(entries) < 0 or not in_order:
