@@ -84,9 +84,10 @@ def _show(
     from rich.table import Table as Grid
 
     shown = console()
-    when = f"after epoch {table.epochs[-1] if epoch is None else epoch}"
-    whose = "mean over the measured seeds" if seed is None else f"seed {seed}"
-    shown.print(f"{table.name}, {when}, {whose}")
+    last = table.epochs[-1] if table.epochs else None
+    when = f", after epoch {last if epoch is None else epoch}" if table.epochs else ""
+    means = ", mean over the measured seeds" if table.seeds else ""
+    shown.print(f"{table.name}{when}{means if seed is None else f', seed {seed}'}")
     for answer in answers:
         twin = "" if answer["answered_by"] == answer["index"] else f", answered by {answer['answered_by']}"
         shown.print(f"{answer['index']}{twin}: {answer['arch']}", markup=False, soft_wrap=True)

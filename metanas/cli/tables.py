@@ -108,11 +108,10 @@ def _list(tables: list[Table], as_json: bool) -> None:
     for head in ("architectures", "seeds", "epochs", "size"):
         grid.add_column(head, justify="right")
     for row in rows:
-        seeds = ", ".join(map(str, row["seeds"]))
+        seeds = ", ".join(map(str, row["seeds"])) or "–"
+        epochs = str(max(row["epochs"])) if row["epochs"] else "–"
         size = f"{row['bytes'] / 1e6:.1f} MB"
-        grid.add_row(
-            row["name"], row["space"], row["task"], f"{row['architectures']:,}", seeds, str(max(row["epochs"])), size
-        )
+        grid.add_row(row["name"], row["space"], row["task"], f"{row['architectures']:,}", seeds, epochs, size)
     console().print(grid)
 
 
@@ -138,7 +137,7 @@ def _show(table: Table, as_json: bool) -> None:
 
     shown = console()
     shown.print(f"{table.name}: {len(table):,} architectures of {table.space_name} on {table.task}", style="bold")
-    shown.print(f"seeds {', '.join(map(str, table.seeds))}; epochs {', '.join(map(str, table.epochs))}")
+    shown.print(f"seeds {', '.join(map(str, table.seeds)) or '–'}; epochs {', '.join(map(str, table.epochs)) or '–'}")
     grid = Grid()
     for head in ("metric", "split", "unit", "better", "axes"):
         grid.add_column(head, no_wrap=True)

@@ -23,7 +23,7 @@ ROWS_BY_CANONICAL = "canonical"  # rows are found by the canonical architecture,
 Direction = Literal["maximize", "minimize", "none"]
 Axis = Literal["arch", "seed", "epoch"]
 
-SPLITS = ("training", "validation", "test", "cost")
+SPLITS = ("training", "validation", "test", "cost", "latency", "energy", "proxy")
 AXES: tuple[Axis, ...] = get_args(Axis)
 EVERY_AXIS = AXES
 _KNOWN: dict[str, tuple[str, Direction]] = {
@@ -33,6 +33,8 @@ _KNOWN: dict[str, tuple[str, Direction]] = {
     "parameters": ("1", "minimize"),
     "macs": ("1", "minimize"),
 }
+_BY_DEVICE: dict[str, tuple[str, Direction]] = {"latency": ("ms", "minimize"), "energy": ("mJ", "minimize")}
+_UNTRAINED = ("latency", "energy", "proxy")  # known without training, so that they have no epochs
 _NAME = re.compile(r"[a-z]+/[a-z0-9_.-]+")
 _ENOUGH = 8  # pairs of values from which on two columns that agree everywhere are a copy and not a coincidence
 
@@ -44,8 +46,9 @@ class Metric:
     """A measured quantity.
 
     Attributes:
-        name: split and quantity, as in ``"validation/accuracy"``.
-        unit: ``"percent"``, ``"nats"``, ``"s"``, or ``"1"`` for a count.
+        name: split and quantity, as in ``"validation/accuracy"``; ``"latency/pixel3"`` and ``"energy/pixel3"`` on a
+            device; ``"proxy/nwot"`` for a score that needs no training.
+        unit: ``"percent"``, ``"nats"``, ``"s"``, ``"ms"``, ``"mJ"``, or ``"1"`` for a count or score.
         direction: what is better: ``"maximize"``, ``"minimize"`` or ``"none"``.
         axes: what the value depends on, a part of ``("arch", "seed", "epoch")`` in this order, starting with ``arch``.
     """
@@ -67,14 +70,21 @@ class Metric:
         if self.axes[:1] != ("arch",) or tuple(axis for axis in AXES if axis in self.axes) != self.axes:
             msg = f"The axes of {self.name!r} must be 'arch' and then any of 'seed', 'epoch' in order; got {self.axes}."
             raise InvalidValueError(msg)
-        if self.quantity in _KNOWN and (self.unit, self.direction) != _KNOWN[self.quantity]:
-            unit, direction = _KNOWN[self.quantity]
+        if self.split in _UNTRAINED and "epoch" in self.axes:
+            msg = f"{self.name!r} is known without training and has no epochs; got the axes {self.axes}."
+            raise InvalidValueError(msg)
+        fixed = unit_and_direction(self.name)
+        if fixed is not None and (self.unit, self.direction) != fixed:
+            unit, direction = fixed
             msg = f"{self.name!r} is stored in {unit} ({direction}), not in {self.unit} ({self.direction}); convert it."
             raise InvalidValueError(msg)
 
     @property
     def split(self) -> str:
-        """Whose rows it was measured on: training, validation or test; ``cost`` for what the training took."""
+        """Whose rows it was measured on: training, validation or test; ``cost`` for what the training took.
+
+        ``latency``, ``energy`` and ``proxy`` are of the untrained architecture.
+        """
         return self.name.partition("/")[0]
 
     @property
@@ -83,17 +93,30 @@ class Metric:
         return self.name.partition("/")[2]
 
 
-def metric(name: str, axes: Sequence[Axis] = EVERY_AXIS) -> Metric:
+def unit_and_direction(name: str) -> tuple[str, Direction] | None:
+    """Return the unit and direction that the metric of that name always has, or None if it may choose."""
+    split, _, quantity = name.partition("/")
+    if split == "proxy":
+        return None
+    return _BY_DEVICE.get(split) or _KNOWN.get(quantity)
+
+
+def metric(name: str, axes: Sequence[Axis] | None = None) -> Metric:
     """Return the metric called ``name`` with the unit and direction that its quantity always has.
+
+    Args:
+        name: split and quantity.
+        axes: what it depends on; all axes if None (the architecture alone for latency and energy).
 
     Raises:
         UnknownNameError: the quantity is none of the usual ones; make a :class:`Metric` with unit and direction.
     """
-    quantity = name.partition("/")[2]
-    if quantity not in _KNOWN:
+    split, _, quantity = name.partition("/")
+    fixed = unit_and_direction(name)
+    if fixed is None:
         raise UnknownNameError("quantity", quantity, _KNOWN)
-    unit, direction = _KNOWN[quantity]
-    return Metric(name, unit, direction, tuple(axes))
+    usual: Sequence[Axis] = ("arch",) if split in _UNTRAINED else EVERY_AXIS
+    return Metric(name, *fixed, tuple(usual if axes is None else axes))
 
 
 Columns = Mapping[str, tuple[Metric, NDArray[np.floating]]]
@@ -133,10 +156,12 @@ def check_columns(columns: Columns, n_archs: int, seeds: Sequence[int], epochs: 
 
 def _check_range(entry: Metric, values: NDArray[np.floating]) -> None:
     low, high = 0.0, 100.0 if entry.unit == "percent" else np.inf
-    if entry.quantity not in _KNOWN and entry.unit != "percent":
+    if unit_and_direction(entry.name) is None and entry.unit != "percent":
         low = -np.inf
     with np.errstate(invalid="ignore"):
         wrong = np.isinf(values) | (values < low) | (values > high)
+        if entry.split in _BY_DEVICE:
+            wrong |= values == 0  # nothing runs in no time; on a device that cannot run it, it was not measured
     if wrong.any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         msg = (

@@ -60,8 +60,8 @@ def write_table(
         space: name of the search space, as in ``"nb201-conv"``.
         task: name of the task, as in ``"fashion_mnist-v1"``.
         arch_index: index in the space of each row, ascending, ``(n,)``.
-        seeds: the training seeds, distinct, ``(S,)``.
-        epochs: the epochs after which values were taken, ascending, ``(E,)``.
+        seeds: the training seeds, distinct, ``(S,)``; may be empty where no metric has this axis.
+        epochs: the epochs after which values were taken, ascending, ``(E,)``; may be empty likewise.
         metrics: metric and values, ``(n, [S], [E])`` by the metric's axes, by name; NaN = not measured.
         protocol: the text of the training protocol (TOML).
         provenance: how the values came about; anything that JSON can hold.
@@ -78,8 +78,9 @@ def write_table(
         raise InvalidValueError(msg)
     home = load_space(space)
     index = checked_index(home, np.asarray(arch_index))
-    check_axis("seeds", seeds, ascending=False)
-    check_axis("epochs", epochs, ascending=True)
+    used = {axis for entry, _ in metrics.values() for axis in entry.axes}
+    check_axis("seeds", seeds, ascending=False, needed="seed" in used)
+    check_axis("epochs", epochs, ascending=True, needed="epoch" in used)
     columns = {key: (entry, _as_floats(key, np.asarray(values))) for key, (entry, values) in metrics.items()}
     if not columns:
         msg = "A table must have a metric, but got none."
@@ -135,7 +136,13 @@ def _write_hdf5(
         for key, value in attributes.items():
             file.attrs[key] = value
         for key, array in arrays.items():
-            file.create_dataset(key, data=array, track_times=False, fletcher32=True, chunks=array.shape)
+            file.create_dataset(
+                key,
+                data=array,
+                track_times=False,
+                fletcher32=bool(len(array)),
+                chunks=array.shape if len(array) else None,
+            )
         for key in sorted(columns):
             entry, values = columns[key]
             chunks = (*values.shape[:-1], 1) if entry.axes[-1] == "epoch" else values.shape
@@ -180,9 +187,11 @@ def checked_index(space: Space, index: NDArray[Any]) -> NDArray[np.int64]:
     return index.astype(np.int64)
 
 
-def check_axis(name: str, values: Sequence[int], *, ascending: bool) -> None:
+def check_axis(name: str, values: Sequence[int], *, ascending: bool, needed: bool = True) -> None:
     """Raise ``InvalidValueError`` if these cannot be the seeds or epochs of a table."""
     entries = list(values)
+    if not entries and not needed:
+        return  # published means of nobody knows which seeds, latencies that no training precedes
     in_order = entries == sorted(entries) or not ascending
     if not entries or len(set(entries)) != len(entries) or min(entries) < 0 or not in_order:
         order = " and ascend" if ascending else ""

@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metanas import published
-from metanas.tables import Table
+from metanas.tables import Table, metric, register, write_table
 from metanas.tables.card import card
 
 Run = Callable[..., tuple[int, str, str]]
@@ -92,3 +93,25 @@ def test_a_damaged_table(run: Run, table: Table) -> None:
         assert (code, out) == (2, "")
         assert error.startswith("Error: ")
         assert "Traceback" not in error
+
+
+def test_a_table_without_trainings(run: Run, table: Table, tmp_path: Path) -> None:
+    path = tmp_path / "latency.h5"
+    write_table(
+        path,
+        name="nb201/latency-v1",
+        space="nb201",
+        task="cifar10",
+        arch_index=np.arange(3),
+        seeds=(),
+        epochs=(),
+        metrics={"latency/pixel3": (metric("latency/pixel3"), np.array([1.5, 2.5, np.nan]))},
+        protocol="",
+        provenance={},
+    )
+    register(path, "# latency\n")
+    assert [cell.strip() for cell in run("tables")[1].splitlines()[-2].strip("│").split("│")][3:6] == ["3", "–", "–"]
+    assert "seeds –; epochs –" in run("tables", path)[1]
+    out = run("query", path, 1)[1]
+    assert out.startswith("nb201/latency-v1\n1: |")
+    assert "2.5" in out

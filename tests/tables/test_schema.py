@@ -147,3 +147,25 @@ def test_an_unusual_quantity_needs_its_unit() -> None:
     check_columns(
         {"test/log_odds": (Metric("test/log_odds", "1", "maximize", ("arch",)), np.array([-2.0]))}, 1, (0,), (1,)
     )
+
+
+def test_what_needs_no_training() -> None:
+    assert metric("latency/pixel3") == Metric("latency/pixel3", "ms", "minimize", ("arch",))
+    assert metric("energy/edgegpu").unit == "mJ"
+    assert Metric("proxy/parameters", "million", "maximize", ("arch", "seed")).split == "proxy"  # a score, not a count
+    with pytest.raises(InvalidValueError, match=r"stored in ms \(minimize\), not in s"):
+        Metric("latency/pixel3", "s", "minimize", ("arch",))
+    with pytest.raises(InvalidValueError, match="without training and has no epochs"):
+        Metric("proxy/nwot", "1", "maximize", ("arch", "epoch"))
+    with pytest.raises(UnknownNameError, match="quantity 'nwot'"):
+        metric("proxy/nwot")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.inf])
+@pytest.mark.parametrize("name", ["latency/edgetpu", "energy/edgetpu"])
+def test_a_device_that_cannot_run_it_has_measured_nothing(name: str, value: float) -> None:
+    values = np.array([1.5, np.nan, value])
+    with pytest.raises(InvalidValueError, match=r"NaN where nothing was measured.*row 2"):
+        check_columns({name: (metric(name), values)}, 3, (), ())
+    check_columns({name: (metric(name), values[:2])}, 2, (), ())
+    check_columns({"proxy/p": (Metric("proxy/p", "1", "maximize", ("arch",)), -values[:2])}, 2, (), ())

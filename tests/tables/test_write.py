@@ -63,3 +63,13 @@ def test_precision_is_kept(content: Content, tmp_path: Path) -> None:
     assert table.values("test/accuracy").dtype == np.float32
     assert table.values("cost/seconds").dtype == np.float64
     assert table.values("cost/parameters").dtype == np.float64
+
+
+def test_without_seeds_or_epochs(content: Content, tmp_path: Path) -> None:
+    content["metrics"] = {"latency/pixel3": (metric("latency/pixel3"), np.arange(1.0, 51.0))}
+    write_table(tmp_path / "a.h5", **content | {"seeds": (), "epochs": ()})
+    table = Table.open(tmp_path / "a.h5")
+    assert (table.seeds, table.epochs) == ((), ())
+    assert table.query(int(table.archs[4]), "latency/pixel3") == 5.0
+    with pytest.raises(InvalidValueError, match="no axis 'seed'"):
+        table.query(int(table.archs[4]), "latency/pixel3", seed=0)
