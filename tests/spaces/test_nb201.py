@@ -26,7 +26,7 @@ def placed(draw: st.DrawFn, count: int = 1) -> tuple[Space, list[Arch]]:
 
 
 def test_the_spaces_are_found_by_name() -> None:
-    assert space_names() == ("nb101", "nb201", "nb201-conv")
+    assert space_names() == ("nb101", "nb201", "nb201-conv", "nbgraph", "nbgraph-proteins")
     assert [load_space(name).name for name in space_names()] == list(space_names())
 
 
