@@ -126,22 +126,24 @@ def open_table(name: str, *, verify: bool = False) -> Table:
     return load_table(name)
 
 
-def register(path: Path, card: str, *, replace: bool = False) -> Entry:
+def register(path: Path, card: str, *, replace: bool = False, place: Path | None = None) -> Entry:
     """Publish a table: copy its file and card to the folder of published tables and write its registry entry.
 
-    The folder is the one that ``METANAS_DATA`` names, the checkout's, or the user's cache, whichever is first there.
+    The folder is the one that ``METANAS_DATA`` names, the checkout's, or the user's cache, whichever is first there,
+    unless another place is given.
 
     Args:
         path: the table's file.
         card: text of its card (Markdown).
         replace: allow another content under a name that is published already.
+        place: where content lies, as in :mod:`metanas.published`.
 
     Raises:
         InvalidFileError: the file is no table.
         InvalidValueError: the name is published with another content, and ``replace`` is not set.
     """
     table = Table(path)
-    folder = published.writable() / FOLDER
+    folder = (place or published.writable()) / FOLDER
     index = folder / FILE
     entries = read_registry(index) if index.is_file() else {}
     known = entries.get(table.name)
