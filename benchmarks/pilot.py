@@ -26,6 +26,8 @@ from metanas.spaces import load_space
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "work" / "pilot"
+FEWEST = 48  # cells, for a tau that means something
+BUILT_BLOCKS = 7  # of 24 cells: at least 150
 BEGIN, END = "<!-- figures: benchmarks/pilot.py report -->", "<!-- end of figures -->"
 BASE = """
 name = "pilot-v1"
@@ -88,6 +90,22 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
         "network": {"stem_kernel": 1, "channels": 6},
         "training": {"augmentation": AUGMENT},
     },
+    "augment-stem1-lr1": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 1.0},
+    },
+    "augment-stem1-lr.3-epochs8": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3, "epochs": 8},
+    },
+    "augment-stem1-lr.3-smooth": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3, "label_smoothing": 0.1},
+    },
+    "augment-stem1-lr.3-ema": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3, "averaging": 0.98},
+    },
     "augment-ema": {"training": {"augmentation": AUGMENT, "averaging": 0.98}},
     "augment-batch32": {"training": {"augmentation": AUGMENT, "batch": 32}},
     "augment-smooth": {"training": {"augmentation": AUGMENT, "label_smoothing": 0.1}},
@@ -146,6 +164,27 @@ def load(variant: str, task_name: str) -> dict[str, NDArray[np.float64]]:
     }
 
 
+def load_built(task_name: str, blocks: int) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays ``(cells, seeds, epochs)`` of the first ``blocks`` of a table that is being built."""
+    folders = sorted((ROOT / "work" / "nb201" / task_name / "shards").glob("seed-*"))
+    shards = [
+        [np.load(path, allow_pickle=False) for path in sorted(folder.glob("*.npz"))[:blocks]] for folder in folders
+    ]
+    shards = [own for own in shards if len(own) == blocks]
+    if len(shards) < 2:
+        return {}
+    names = ["validation/accuracy", "validation/cross_entropy", "cost/seconds"]
+    arrays = {
+        name.replace("/", "."): np.stack([np.concatenate([shard[name] for shard in own]) for own in shards], 1)
+        for name in names
+    }
+    index = [np.concatenate([shard["arch_index"] for shard in own]) for own in shards]
+    if any((other != index[0]).any() for other in index):
+        msg = f"The seeds of {task_name} have different blocks."
+        raise ValueError(msg)
+    return {"index": np.stack(index, 1), **arrays}
+
+
 def tau_between_seeds(values: NDArray[np.float64], part: float) -> float:
     """Return the mean Kendall tau over pairs of seeds, among the best ``part`` of cells by the mean of all seeds.
 
@@ -178,30 +217,39 @@ def rows() -> list[dict[str, object]]:
         tasks = sorted({path.stem.rsplit("-", 2)[0] for path in (FOLDER / variant).glob("*.npz")})
         for task in tasks:
             arrays = load(variant, task)
-            if not arrays:
-                continue
-            row: dict[str, object] = {"variant": variant, "task": task}
-            row["cells"], row["seeds"] = arrays["index"].shape
-            accuracy, loss = arrays["validation.accuracy"][..., -1], -arrays["validation.cross_entropy"][..., -1]
-            row["median accuracy"] = float(np.median(accuracy))
-            row["noise"] = float(np.sqrt(accuracy.var(1, ddof=1).mean()))
-            row["seconds"] = float(arrays["cost.seconds"][..., -1].mean())
-            for name, values in (("accuracy", accuracy), ("cross-entropy", loss)):
-                for label, part in (("all", 1.0), ("better half", 0.5)):
-                    row[f"tau, {name}, {label}"] = tau_between_seeds(values, part)
-            row["x3, all"] = expected_tau(max(0.0, float(str(row["tau, cross-entropy, all"]))), 3)
-            row["x3, better half"] = expected_tau(max(0.0, float(str(row["tau, cross-entropy, better half"]))), 3)
-            found.append(row)
+            if arrays and len(arrays["index"]) >= FEWEST:
+                found.append(figures(variant, task, arrays))
+    for path in sorted((ROOT / "work" / "nb201").glob("*-v*")):
+        arrays = load_built(path.name, BUILT_BLOCKS)
+        if arrays:
+            found.append(figures("small-v1", path.name, arrays))
     return found
 
 
+def figures(variant: str, task: str, arrays: dict[str, NDArray[np.float64]]) -> dict[str, object]:
+    """Return one row of the report."""
+    row: dict[str, object] = {"variant": variant, "task": task}
+    row["cells"], row["seeds"] = arrays["index"].shape
+    accuracy, loss = arrays["validation.accuracy"][..., -1], -arrays["validation.cross_entropy"][..., -1]
+    row["median accuracy"] = float(np.median(accuracy))
+    row["noise"] = float(np.sqrt(accuracy.var(1, ddof=1).mean()))
+    row["seconds"] = float(arrays["cost.seconds"][..., -1].mean())
+    for name, values in (("accuracy", accuracy), ("cross-entropy", loss)):
+        for label, part in (("all", 1.0), ("better half", 0.5)):
+            row[f"tau, {name}, {label}"] = tau_between_seeds(values, part)
+    return row
+
+
 def table(found: list[dict[str, object]]) -> str:
-    """Return the figures as a Markdown table."""
-    names = list(found[0])
-    digits = {"median accuracy": 1, "noise": 2, "seconds": 2}
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    """Return the figures as a Markdown table, each tau with what the mean of three seeds would have."""
+    lines = ["| " + " | ".join(found[0]) + " |", "|" + "---|" * len(found[0])]
     for row in found:
-        cells = [f"{v:.{digits.get(k, 2)}f}" if isinstance(v, float) else str(v) for k, v in row.items()]
+        cells = []
+        for name, value in row.items():
+            text = f"{value:.2f}" if isinstance(value, float) else str(value)
+            if name.startswith("tau") and isinstance(value, float) and value > 0:
+                text += f" → {expected_tau(value, 3):.2f}"
+            cells.append(text)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
