@@ -72,7 +72,7 @@ class TableOracle:
 
     Attributes:
         space: the architectures that it answers for.
-        epochs: the epochs of the table up to ``max_epochs``.
+        epochs: the epochs of the table up to ``max_epochs``; 1, a whole training, where the table has no epochs.
         timed: whether the table has ``cost/seconds``.
         metrics: the validation metrics that it answers with.
     """
@@ -104,7 +104,7 @@ class TableOracle:
             kind = f"epoch of table {table.name}"
             raise UnknownNameError(kind, max_epochs, table.epochs)
         self.space = space if space is not None else load_space(table.space_name)
-        self.epochs = tuple(epoch for epoch in table.epochs if max_epochs is None or epoch <= max_epochs)
+        self.epochs = tuple(epoch for epoch in table.epochs or (1,) if max_epochs is None or epoch <= max_epochs)
         self.metrics = (objective.metric, *(name for name in sorted(names) if name != objective.metric))
         self.timed = SECONDS in table.metrics
         self._columns = {name: _by_epoch(table, name, self.epochs) for name in self.metrics}
