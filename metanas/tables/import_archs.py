@@ -39,7 +39,7 @@ def row_indices(columns: Mapping[str, NDArray[Any]], where: Architectures, space
         values = numbers(column, columns[column])
         if values.ndim != 1 or (values != np.floor(values)).any():
             row = int(np.argmax(values != np.floor(values))) if values.ndim == 1 else 0
-            msg = f"Column {column!r} must hold one index a row, but holds {values[row]!r} in row {row}."
+            msg = f"Column {column!r} must hold one index a row, but holds {float(values.flat[row])!r} in row {row}."
             raise InvalidFileError(msg)
         return _each(values.astype(np.int64).tolist(), column, space, lambda number: space.arch(number))
     written = texts(column, columns) if where.form == "string" else _written(columns, where)

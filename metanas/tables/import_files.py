@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,9 +62,10 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
 
 def _read_csv(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with path.open("rb") as binary:
-            stream = gzip.GzipFile(fileobj=binary) if path.name.endswith(".gz") else binary
-            rows = list(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""), strict=True))
+        # gzip.open has the signature of open for text
+        opener = gzip.open if path.name.endswith(".gz") else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file, strict=True))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{path} is no sound CSV file in UTF-8 ({error})."
         raise InvalidFileError(msg) from error
