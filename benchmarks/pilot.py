@@ -173,7 +173,7 @@ def load_built(task_name: str, blocks: int) -> dict[str, NDArray[np.float64]]:
     shards = [own for own in shards if len(own) == blocks]
     if len(shards) < 2:
         return {}
-    names = ["validation/accuracy", "validation/cross_entropy", "cost/seconds"]
+    names = ["validation/accuracy", "validation/cross_entropy", "training/cross_entropy", "cost/seconds"]
     arrays = {
         name.replace("/", "."): np.stack([np.concatenate([shard[name] for shard in own]) for own in shards], 1)
         for name in names
@@ -234,7 +234,8 @@ def figures(variant: str, task: str, arrays: dict[str, NDArray[np.float64]]) -> 
     row["median accuracy"] = float(np.median(accuracy))
     row["noise"] = float(np.sqrt(accuracy.var(1, ddof=1).mean()))
     row["seconds"] = float(arrays["cost.seconds"][..., -1].mean())
-    for name, values in (("accuracy", accuracy), ("cross-entropy", loss)):
+    fit = -arrays["training.cross_entropy"][..., -1]
+    for name, values in (("accuracy", accuracy), ("cross-entropy", loss), ("training cross-entropy", fit)):
         for label, part in (("all", 1.0), ("better half", 0.5)):
             row[f"tau, {name}, {label}"] = tau_between_seeds(values, part)
     return row
