@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "tables": {
         *("arch", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tasks", "training"),
     },
+    "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
