@@ -30,7 +30,9 @@ from numpy.typing import ArrayLike, NDArray
 from metanas.errors import InvalidValueError
 from metanas.files import atomic_write, sha256_of
 from metanas.spaces import ListedSpace, Space, load_space
-from metanas.tables.schema import ROWS_BY_CANONICAL, SCHEMA_VERSION, Metric, check_columns
+from metanas.tables.lint.content import check_columns
+from metanas.tables.lint.finding import Content
+from metanas.tables.schema import ROWS_BY_CANONICAL, SCHEMA_VERSION, Metric
 
 _TABLE_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9_.-]+-v[1-9][0-9]*")
 
@@ -70,7 +72,7 @@ def write_table(
         The SHA-256 of the file.
 
     Raises:
-        InvalidValueError: content that breaks the schema or an invariant (:mod:`metanas.tables.schema`).
+        InvalidValueError: content that breaks the schema, or a check of its values (:mod:`metanas.tables.lint`).
         UnknownNameError: no such space.
     """
     if not _TABLE_NAME.fullmatch(name):
@@ -85,7 +87,7 @@ def write_table(
     if not columns:
         msg = "A table must have a metric, but got none."
         raise InvalidValueError(msg)
-    check_columns(columns, len(index), seeds, epochs)
+    check_columns(Content(index, tuple(seeds), tuple(epochs), columns))
     attributes: dict[str, str | int] = {
         "schema_version": SCHEMA_VERSION,
         "name": name,

@@ -9,7 +9,8 @@ import pytest
 
 from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.tables import Metric, metric
-from metanas.tables.schema import check_columns
+from metanas.tables.lint import Content
+from metanas.tables.lint.content import check_columns
 
 N, SEEDS, EPOCHS = 20, (0, 1, 2), (1, 2, 3, 4)
 
@@ -27,8 +28,10 @@ def columns() -> dict[str, Any]:
     }
 
 
-def check(columns: dict[str, Any]) -> None:
-    check_columns(columns, N, SEEDS, EPOCHS)
+def check(
+    columns: dict[str, Any], n: int = N, seeds: tuple[int, ...] = SEEDS, epochs: tuple[int, ...] = EPOCHS
+) -> None:
+    check_columns(Content(np.arange(n), seeds, epochs, columns))
 
 
 def test_sound_columns_pass_with_gaps(columns: dict[str, Any]) -> None:
@@ -40,7 +43,8 @@ def test_sound_columns_pass_with_gaps(columns: dict[str, Any]) -> None:
 @pytest.mark.parametrize("value", [-1.0, np.inf, -np.inf, 100.5])
 def test_no_stand_in_for_not_measured(columns: dict[str, Any], value: float) -> None:
     columns["validation/accuracy"][1][7, 1, 2] = value
-    with pytest.raises(InvalidValueError, match=r"'validation/accuracy'.*NaN where nothing was measured.*row 7"):
+    where = r"'validation/accuracy'.*NaN where nothing was measured.*architecture 7, seed 1, epoch 3"
+    with pytest.raises(InvalidValueError, match=where):
         check(columns)
 
 
@@ -50,11 +54,19 @@ def test_test_is_no_copy_of_validation(columns: dict[str, Any]) -> None:
         check(columns)
 
 
-def test_one_differing_value_makes_no_copy(columns: dict[str, Any]) -> None:
-    values = columns["validation/accuracy"][1].copy()
-    values[0, 0, 0] += 1
-    columns["test/accuracy"] = (columns["test/accuracy"][0], values)
-    check(columns)
+def test_a_split_does_not_stand_for_another_where_that_is_missing(columns: dict[str, Any]) -> None:
+    validation, test = columns["validation/accuracy"][1], columns["test/accuracy"][1]
+    test[3:10, 2] = validation[3:10, 2]
+    check(columns)  # of seven, one cannot say so
+    test[10, 2] = validation[10, 2]
+    with pytest.raises(InvalidValueError, match=r"same values for 8 architectures.*architecture 3, seed 2"):
+        check(columns)
+
+
+def test_rounding_hides_no_copy(columns: dict[str, Any]) -> None:
+    columns["test/accuracy"][1][:] = columns["validation/accuracy"][1].round(1)
+    with pytest.raises(InvalidValueError, match="one split must not stand for another"):
+        check(columns)
 
 
 def test_a_seed_does_not_answer_with_another_ones_numbers(columns: dict[str, Any]) -> None:
@@ -68,7 +80,9 @@ def test_a_seed_does_not_answer_with_another_ones_numbers(columns: dict[str, Any
 def test_a_missing_seed_is_not_filled_in_with_the_mean_of_the_others(columns: dict[str, Any]) -> None:
     values = columns["validation/accuracy"][1]
     values[5:13, 1] = values[5:13][:, [0, 2]].mean(axis=1)
-    with pytest.raises(InvalidValueError, match=r"seed 1 is the mean of the other seeds in 8 rows \(first in row 5\)"):
+    with pytest.raises(
+        InvalidValueError, match=r"seed 1 is the mean of the other seeds for 8 .*architecture 5, seed 1"
+    ):
         check(columns)
     values[5, 1] = np.nan
     values[:4] = 10.0  # untrained networks, all at chance
@@ -86,7 +100,7 @@ def test_times_that_are_the_same_for_all_seeds_have_no_seed_axis(columns: dict[s
 
 def test_seconds_grow_with_epochs(columns: dict[str, Any]) -> None:
     columns["cost/seconds"][1][4, 0, 2] = columns["cost/seconds"][1][4, 0, 1]
-    with pytest.raises(InvalidValueError, match=r"cumulative.*row 4"):
+    with pytest.raises(InvalidValueError, match=r"cumulative.*architecture 4, seed 0, epoch 3"):
         check(columns)
 
 
@@ -113,7 +127,7 @@ def test_a_column_goes_by_its_metrics_name(columns: dict[str, Any]) -> None:
 def test_a_few_equal_values_are_a_coincidence() -> None:
     values = np.array([[10.0], [20.0]])
     few = {name: (metric(name, ("arch", "epoch")), values) for name in ("validation/accuracy", "test/accuracy")}
-    check_columns(few, 2, (0,), (1,))
+    check(few, 2, (0,), (1,))
 
 
 def test_units_and_directions_are_fixed() -> None:
@@ -144,9 +158,8 @@ def test_an_unusual_quantity_needs_its_unit() -> None:
     with pytest.raises(UnknownNameError, match="quantity"):
         metric("test/f1")
     assert Metric("test/log_odds", "1", "maximize", ("arch",)).quantity == "log_odds"
-    check_columns(
-        {"test/log_odds": (Metric("test/log_odds", "1", "maximize", ("arch",)), np.array([-2.0]))}, 1, (0,), (1,)
-    )
+    odds = Metric("test/log_odds", "1", "maximize", ("arch",))
+    check({"test/log_odds": (odds, np.array([-2.0]))}, 1, (0,), (1,))
 
 
 def test_what_needs_no_training() -> None:
@@ -165,7 +178,7 @@ def test_what_needs_no_training() -> None:
 @pytest.mark.parametrize("name", ["latency/edgetpu", "energy/edgetpu"])
 def test_a_device_that_cannot_run_it_has_measured_nothing(name: str, value: float) -> None:
     values = np.array([1.5, np.nan, value])
-    with pytest.raises(InvalidValueError, match=r"NaN where nothing was measured.*row 2"):
-        check_columns({name: (metric(name), values)}, 3, (), ())
-    check_columns({name: (metric(name), values[:2])}, 2, (), ())
-    check_columns({"proxy/p": (Metric("proxy/p", "1", "maximize", ("arch",)), -values[:2])}, 2, (), ())
+    with pytest.raises(InvalidValueError, match=r"NaN where nothing was measured.*architecture 2"):
+        check({name: (metric(name), values)}, 3, (), ())
+    check({name: (metric(name), values[:2])}, 2, (), ())
+    check({"proxy/p": (Metric("proxy/p", "1", "maximize", ("arch",)), -values[:2])}, 2, (), ())
