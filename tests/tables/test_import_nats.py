@@ -332,7 +332,7 @@ def test_wrong_arguments(sample: Path, tmp_path: Path) -> None:
         import_nats(sample, store=Store(tmp_path), datasets=["cifar1000"])
     with pytest.raises(InvalidValueError, match="at least 1"):
         import_nats(sample, store=Store(tmp_path), jobs=0)
-    with pytest.raises(MetanasError, match="named family/task-vN"):
+    with pytest.raises(MetanasError, match="named family/name-vN"):
         import_nats(sample, store=Store(tmp_path), name="My Tables", datasets=["cifar10"])
 
 
