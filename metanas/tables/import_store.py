@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from metanas import published
 from metanas.errors import InvalidValueError
 from metanas.tables.registry import register
-from metanas.tables.schema import Metric
+from metanas.tables.schema import RESULTS, Metric
 from metanas.tables.write import write_table
 
 Run = tuple[str, int | None]  # task, and epochs of the run if there are several runs
@@ -128,6 +128,7 @@ class Store:
         protocol = _protocol(about, content.epochs, curve=curve)
         facts: dict[str, Any] = {key: value for key, value in about.items() if value and key != "protocol"}
         provenance = {"method": "imported: values published by others", **facts, "notes": list(notes)}
+        provenance |= _trainings(content)
         with tempfile.TemporaryDirectory() as temporary:
             built = Path(temporary) / "table.h5" if self.folder is None else self._own_path(name)
             sha256 = write_table(
@@ -157,6 +158,19 @@ class Store:
             msg = f"{path} is there already. Name another table or folder, or replace it (--replace)."
             raise InvalidValueError(msg)
         return path
+
+
+def _trainings(content: Content) -> dict[str, int]:
+    """Count the trainings that have any result and those that have none, where seeds tell them apart."""
+    measured = [
+        ~np.isnan(values).reshape(*values.shape[:2], -1).all(axis=2)
+        for entry, values in content.metrics.values()
+        if entry.split in RESULTS and "seed" in entry.axes
+    ]
+    if not measured:
+        return {}
+    there = np.logical_or.reduce(measured)
+    return {"trainings": int(there.sum()), "trainings_missing": int((~there).sum())}
 
 
 def _protocol(about: Mapping[str, str], epochs: Sequence[int], *, curve: bool) -> str:

@@ -111,6 +111,7 @@ def test_a_folder_or_a_wheel(tmp_path: Path, wheel: bool) -> None:
     assert [entry.name for entry in done] == [f"published/nb201-simple-{task}-v1" for task in TASKS.values()]
     table = Table.open(done[0].path)
     assert table.query(1, "validation/accuracy") == 60.5
+    assert (table.provenance["trainings"], table.provenance["trainings_missing"]) == (7, 3 * 15_625 - 7)
     assert table.provenance.get("package") == (f"{PACKAGE} 9.8" if wheel else None)
 
 
