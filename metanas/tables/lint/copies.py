@@ -89,8 +89,8 @@ def seeds_are_not_filled_in(content: Content) -> Iterator[Finding]:
 def architectures_differ(subject: Subject) -> Iterator[Finding]:
     """No architecture answers with the whole learning curves of another, unless the two are the same function.
 
-    Only evaluated results count. Cells whose outputs differ by a factor, as 2x and 4x, train alike to the bit, since batch
-    normalization takes the factor out; they differ where running statistics, which lag behind, take its place.
+    Only evaluated results count. Cells whose outputs differ by a factor, as 2x and 4x, train alike to the bit, since
+    batch normalization takes the factor out; they differ where running statistics, which lag behind, take its place.
     """
     for entry in subject.metrics("epoch"):
         if entry.split not in RESULTS or entry.split == "training":  # nor times, which may be shared out
