@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "arch": set(),
     "extras": {"errors"},
     "files": {"errors"},
+    "charts": {"extras", "files"},
     "published": {"errors", "files"},
     "sources": {"errors", "published"},
     "fetch": {"errors", "files", "published", "sources"},
@@ -29,14 +30,15 @@ ALLOWED: dict[str, set[str]] = {
     "augmentation": {"protocol", "tasks"},
     "training": {"arch", "augmentation", "errors", "extras", "nets", "protocol", "spaces", "tasks"},
     "tables": {
-        *("arch", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tasks", "training"),
+        *("arch", "charts", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tasks"),
+        "training",
     },
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
-        *("arch", "errors", "extras", "files", "harness", "oracles", "problem", "published", "spaces", "strategies"),
-        "tables",
+        *("arch", "charts", "errors", "extras", "files", "harness", "oracles", "problem", "published", "spaces"),
+        *("strategies", "tables"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it

@@ -137,11 +137,12 @@ def _carry_out(
 
 
 def _plot(sections: Sequence[Section], folder: Path) -> list[Path]:
-    from metanas.leaderboard import plots
+    from metanas import charts
+    from metanas.leaderboard.plots import plot_regret
 
-    if not sections or not plots.available():
+    if not sections or not charts.available():
         return []
-    return plots.plot_regret([(section.judge, section.entrants) for section in sections], folder / "regret")
+    return plot_regret([(section.judge, section.entrants) for section in sections], folder / "regret")
 
 
 def _show(console: Console, sections: Sequence[Section]) -> None:

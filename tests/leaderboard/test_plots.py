@@ -40,13 +40,6 @@ def test_labels_at_the_ends_do_not_overlap_and_keep_their_order() -> None:
     assert abs(pixels[3] - 300 * np.log(5.0 / low) / np.log(high / low)) < 14
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.8, 9.0), (0.01, 20.0), (1e-4, 1.0), (1.0, 300.0)])
-def test_ticks_are_few_and_within(low: float, high: float) -> None:
-    ticks = plots._ticks(low, high)
-    assert 2 <= len(ticks) <= 9
-    assert all(low <= tick <= high for tick in ticks)
-
-
 def test_a_regret_of_nought_has_a_place_on_a_logarithmic_axis() -> None:
     low, high = plots._range([curve(10.0, 1.0, 0.0)], 0.0)
     assert 0 < low < 1
