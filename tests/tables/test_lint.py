@@ -145,6 +145,7 @@ CASES: list[tuple[str, Break, bool, str, dict[str, Any]]] = [
         "error",
         {"metric": "cost/macs"},
     ),
+    ("counts_are_whole", put("cost/macs", ..., lambda v: v / 1e6), False, "error", {"metric": "cost/macs"}),
     ("seconds_grow", put("cost/seconds", (4, 0, 2), lambda v: v[4, 0, 1]), False, "error", {"seed": 0, "epoch": 3}),
     ("seconds_grow", put("cost/seconds", (..., 0), 0), False, "error", {"epoch": 1, "count": 180}),
     ("seconds_are_measured", put("cost/seconds", ..., constant_pace), False, "warning", {"count": 180}),

@@ -14,6 +14,7 @@ from metanas.tables.schema import BY_DEVICE, RESULTS, Metric, unit_and_direction
 ENOUGH = 8  # values from which on an agreement between them is no coincidence
 _RANKED = 20  # architectures from which on a correlation says something
 _AT_MOST = 1000  # architectures that a correlation is computed from: all pairs are looked at
+_COUNTS = ("cost/parameters", "cost/macs")
 _SUMMARIES = ("_mean", "_final")  # endings of quantities that repeat another at the last epoch, or its mean over seeds
 
 
@@ -55,9 +56,25 @@ def percent_are_no_fractions(content: Content) -> Iterator[Finding]:
 def costs_are_of_the_architecture(content: Content) -> Iterator[Finding]:
     """Parameters and multiply-accumulates are properties of the architecture; training does not change them."""
     for entry in content.metrics():
-        if entry.name in ("cost/parameters", "cost/macs") and entry.axes != ("arch",):
+        if entry.name in _COUNTS and entry.axes != ("arch",):
             message = f"{entry.name!r} depends on the architecture alone, but has the axes {', '.join(entry.axes)}."
             yield Finding(message, metric=entry.name)
+
+
+def counts_are_whole(content: Content) -> Iterator[Finding]:
+    """Parameters and multiply-accumulates are counted one by one, not in thousands or millions."""
+    for entry in content.metrics():
+        if entry.name in _COUNTS:
+            cube = content.cube(entry)
+            with np.errstate(invalid="ignore"):
+                wrong = np.isfinite(cube) & (np.abs(cube - np.round(cube)) > 1e-6 * cube)
+            if wrong.any():
+                at = first(wrong)
+                message = (
+                    f"{entry.name!r} must be whole numbers, but {int(wrong.sum()):,} are not, as {cube[at]:g}. Are "
+                    f"they in thousands or millions? Multiply them."
+                )
+                yield Finding(message, count=int(wrong.sum()), **content.place(entry, at))
 
 
 def seconds_grow(content: Content) -> Iterator[Finding]:
@@ -175,6 +192,7 @@ CHECKS = (
     values_in_range,
     percent_are_no_fractions,
     costs_are_of_the_architecture,
+    counts_are_whole,
     seconds_grow,
     seconds_are_measured,
     curves_go_on,
