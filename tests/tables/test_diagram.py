@@ -12,7 +12,7 @@ from metanas.arch import Arch
 from metanas.spaces import Cell, Graph, load_space
 from metanas.spaces.nb201 import OPS, _least_form
 from metanas.tables.plots.cells import HEIGHT, WIDTH, arrange
-from metanas.tables.plots.diagram import Diagram, Edge, of_cell, of_graph, spoken
+from metanas.tables.plots.diagram import Diagram, Edge, diagram, of_cell, of_graph, spoken
 
 LINEAR = re.compile(r"(?:(\d) × )?(skip|pool(?:, (\d) times)?)")
 
@@ -73,11 +73,22 @@ def test_what_is_dead_is_not_drawn() -> None:
     assert of_cell(nothing) == Diagram(("in", "out"), ())
 
 
-def test_a_graph_is_drawn_as_it_is_written() -> None:
-    graph = Graph(("input", "conv3x3", "output"), ((0, 1), (0, 2), (1, 2)))
-    shown = of_graph(graph)
-    assert shown.nodes == ("input", "conv3x3", "output")
-    assert [(edge.source, edge.target, edge.labels) for edge in shown.edges] == [(0, 1, ()), (0, 2, ()), (1, 2, ())]
+def test_a_graph_is_drawn_without_what_is_dead() -> None:
+    ops = ("input", "conv3x3", "dead_end", "never_reached", "alone", "max_pool", "output")
+    shown = of_graph(Graph(ops, ((0, 1), (0, 6), (1, 2), (1, 5), (3, 5), (5, 6))))
+    assert shown.nodes == ("input", "conv3×3", "max pool", "output")
+    assert shown.edges == (Edge(0, 1, ()), Edge(0, 3, ()), Edge(1, 2, ()), Edge(2, 3, ()))
+    assert of_graph(Graph(("input", "output"), ())) == Diagram(("input", "output"), ())
+
+
+def test_a_space_without_cells_is_drawn_as_a_graph() -> None:
+    space = load_space("nb101")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        shown = diagram(space, space.sample(rng))
+        assert shown.nodes[0] == "input"
+        layout = arrange(shown)
+        assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for path in layout.paths for x, y in path.points)
 
 
 def test_nothing_is_drawn_outside_and_no_two_labels_on_each_other() -> None:

@@ -76,13 +76,20 @@ def arrange(shown: Diagram, width: float = WIDTH, height: float = HEIGHT) -> Lay
             )
             levels[edge] = -max(left, 1) if left <= right else max(right, 1)
     furthest = [max(0, *(side * level for level in levels.values())) if levels else 0 for side in (-1, 1)]
-    gap = min(_GAP, (width - _GAP) / max(sum(furthest), 1))
-    centre = width / 2 + gap * (furthest[0] - furthest[1]) / 2
+    widest = max(map(_half, shown.nodes))
+    spoken = any(edge.labels for edge in shown.edges)
+    gap = min(_GAP if spoken else _GAP / 3, (width - 2 * widest) / max(sum(furthest), 1))
+    clear = max(gap, widest + _BOX / 2)  # so that an edge passes beside the nodes
+
+    def out(level: int) -> float:
+        return math.copysign(clear + gap * (abs(level) - 1), level) if level else 0.0
+
+    centre = width / 2 + (out(furthest[0]) - out(furthest[1])) / 2
     nodes = [(centre, top + step * number) for number in range(last + 1)]
     paths = []
     for edge in shown.edges:
         (x, start), (_, end) = nodes[edge.source], nodes[edge.target]
-        swing = gap * levels.get(edge, 0)
+        swing = out(levels.get(edge, 0))
         along = (1 - np.cos(np.linspace(0, np.pi, _POINTS))) / 2  # close together at the ends, where it bends
         bulge = swing * np.sqrt(np.clip(1 - (2 * along - 1) ** 4, 0, 1))
         points = list(zip((x + bulge).tolist(), (start + (end - start) * along).tolist(), strict=True))

@@ -6,6 +6,7 @@ only where something is added up or used twice. Of another space, the graph as i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,8 +57,18 @@ def diagram(space: Space, arch: Arch) -> Diagram:
 
 
 def of_graph(graph: Graph) -> Diagram:
-    """Return a graph with operations on its nodes as it is."""
-    return Diagram(tuple(map(spoken, graph.ops)), tuple(Edge(*pair, ()) for pair in graph.edges))
+    """Return a graph with operations on its nodes, without those that do not lie between input and output."""
+    reached, reaching = {0}, {len(graph.ops) - 1}
+    for source, target in sorted(graph.edges):  # edges lead to later vertices
+        if source in reached:
+            reached.add(target)
+    for source, target in sorted(graph.edges, reverse=True):
+        if target in reaching:
+            reaching.add(source)
+    kept = sorted((reached & reaching) | {0, len(graph.ops) - 1})
+    number = {vertex: place for place, vertex in enumerate(kept)}
+    edges = [(number[a], number[b]) for a, b in sorted(graph.edges) if a in number and b in number]
+    return Diagram(tuple(spoken(graph.ops[vertex]) for vertex in kept), tuple(Edge(a, b, ()) for a, b in edges))
 
 
 def of_cell(cell: Cell) -> Diagram:
@@ -142,5 +153,4 @@ def _linear(pools: int) -> str:
 
 def spoken(op: str) -> str:
     """Write the name of an operation for people: ``nor_conv_3x3`` is ``conv 3×3``."""
-    words = op.removeprefix("nor_").replace("_", " ").split()
-    return " ".join(word.replace("x", "×") if word[:1].isdigit() else word for word in words)
+    return re.sub(r"(?<=\d)x(?=\d)", "×", op.removeprefix("nor_").replace("_", " "))

@@ -15,7 +15,7 @@ from metanas.tables.lint.values import rank_correlation
 from metanas.tables.table import Table
 
 COSTS = {"cost/parameters": "parameters", "cost/macs": "multiply-accumulates of one example"}
-BINS = 60
+BINS = (10, 60)  # at least and at most
 QUANTILES = {"best": 1.0, "90 %": 0.9, "50 %": 0.5, "10 %": 0.1}
 _SPLITS = ("validation", "test")
 _MOST = 3000  # points of a cloud; of more architectures, an even choice is drawn
@@ -35,7 +35,8 @@ def histogram(table: Table) -> Any:
 
     columns = {split: table.column(f"{split}/accuracy") for split in _SPLITS if f"{split}/accuracy" in table.metrics}
     columns = {split: column[~np.isnan(column)] for split, column in columns.items()}
-    edges = np.histogram_bin_edges(np.concatenate(list(columns.values())), bins=BINS)
+    bins = int(np.clip(len(columns["validation"]) / 8, *BINS))
+    edges = np.histogram_bin_edges(np.concatenate(list(columns.values())), bins=bins)
     values = [
         {"label": split, "low": low, "high": high, "count": count, "none": 0}
         for split, column in columns.items()
@@ -58,7 +59,7 @@ def histogram(table: Table) -> Any:
             x2="high:Q",
             y=alt.Y("none:Q", title="architectures"),
             y2="count:Q",
-            color=_colour(list(columns), alt.Legend(orient="bottom", title=None, direction="horizontal")),
+            color=_colour(list(columns), alt.Legend(orient="bottom", title=None, direction="horizontal", offset=4)),
         )
     )  # fmt: skip
     return bars.properties(
@@ -160,7 +161,7 @@ def cost(table: Table, name: str) -> Any | None:
         width=_WIDTH,
         height=_HEIGHT,
         title=_title(
-            f"{100 * share:.0f} % of the {quantity} of the best come within a point of it"
+            f"Within a point of the best with {100 * share:.0f} % of its {quantity}"
             if share < 1
             else f"Nothing with fewer {quantity} comes within a point of the best",
             f"Pareto front of {len(front)} architectures: none with fewer {quantity} validates better",
