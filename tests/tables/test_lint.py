@@ -271,6 +271,34 @@ def test_holes_that_the_table_states(broken: Callable[..., tuple[Finding, ...]])
     assert broken(alter, imported=False) == ()
 
 
+def test_some_epochs_may_be_left_out_by_all(broken: Callable[..., tuple[Finding, ...]]) -> None:
+    left_out = put_all(TEST, (..., slice(0, 3)), np.nan)
+    assert broken(left_out) == ()
+
+    def alter(file: h5py.File) -> None:
+        left_out(file)
+        copy(CE, "test/cross_entropy", (slice(0, 60, 2), 1, 3))(file)
+
+    assert [(finding.rule, finding.seed) for finding in broken(alter)] == [("splits_differ", 1)]
+
+
+def test_means_without_seeds_may_have_holes(tmp_path: Path, built: Content) -> None:
+    """Not the seeds but architectures are missing then; of scores without training, nothing need be said."""
+    values = built["metrics"][ACCURACY][1].mean(axis=1, dtype=np.float64)
+    values[5:8] = np.nan
+    score = Metric("proxy/nwot", "1", "maximize", ("arch",))
+    for metrics, rules in (
+        ({ACCURACY: (metric(ACCURACY, ("arch", "epoch")), values)}, ["holes_are_declared"]),
+        ({score.name: (score, values[:, 0])}, []),
+    ):
+        epochs = built["epochs"] if rules else ()
+        write_table(tmp_path / "a.h5", **as_imported(built) | {"metrics": metrics, "seeds": (), "epochs": epochs})
+        findings = lint(tmp_path / "a.h5")
+        assert [finding.rule for finding in findings] == rules
+        assert all("Not measured are 3 of 60 architectures;" in finding.message for finding in findings)
+        assert all((finding.seed, finding.arch) == (None, built["arch_index"][5]) for finding in findings)
+
+
 def test_a_training_that_diverged(broken: Callable[..., tuple[Finding, ...]], built: Content) -> None:
     def alter(file: h5py.File) -> None:
         put(CE, (5, 1, slice(2, None)), np.nan)(file)

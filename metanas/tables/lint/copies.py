@@ -160,6 +160,10 @@ def _agreeing(
     content: Content, entry: Metric, x: Cube, y: Cube, rows: NDArray[np.intp] | None = None
 ) -> tuple[int, int | None]:
     """Return for how many architectures ``x`` and ``y`` ``(n, values)`` agree beyond chance, and one of them."""
+    evaluated = ~(np.isnan(x) | np.isnan(y)).all(axis=0)
+    x, y = x[:, evaluated], y[:, evaluated]
+    if not x.size:
+        return 0, None
     if x.shape[1] < _CURVE:
         return excess_of_ties(x[:, -1], y[:, -1], entry.direction) if entry.split in RESULTS else 0, None
     with np.errstate(invalid="ignore"):

@@ -16,17 +16,21 @@ Mask = NDArray[np.bool_]
 
 
 def curves_are_whole(subject: Subject) -> Iterator[Finding]:
-    """A training has a value after every epoch or none at all; but one that diverged, if the table says so."""
+    """A training has a value after every epoch at which any has one, or none at all.
+
+    Not so one that diverged, if the table says so.
+    """
     for entry in subject.metrics("epoch"):
         missing = np.isnan(subject.cube(entry))
-        broken = missing.any(axis=2) & ~missing.all(axis=2) & ~_diverged(subject, entry)
+        evaluated = ~missing.all(axis=(0, 1))
+        broken = missing[..., evaluated].any(axis=2) & ~missing.all(axis=2) & ~_diverged(subject, entry)
         if broken.any():
             row, seed = first(broken)
             message = (
-                f"{entry.name!r} must be measured after every epoch of a training or after none, but "
+                f"{entry.name!r} must be measured after the same epochs in every training or not at all, but "
                 f"{int(broken.sum()):,} curves have gaps."
             )
-            place = subject.place(entry, (row, seed, missing[row, seed].argmax()))
+            place = subject.place(entry, (row, seed, (missing[row, seed] & evaluated).argmax()))
             yield Finding(message, count=int(broken.sum()), **place)
 
 
@@ -66,16 +70,16 @@ def holes_are_declared(subject: Subject) -> Iterator[Finding]:
         if number is not None and number != found[key]:
             message = f"The provenance states {key} = {number}, but the values say {found[key]:,}."
             yield Finding(message, value=float(found[key]))
-    if missing and stated["trainings_missing"] is None:
-        per_seed = ", ".join(
-            f"{count:,} of seed {seed}" for seed, count in zip(subject.seeds, holes.sum(axis=0), strict=False) if count
-        )
+    if missing and stated["trainings_missing"] is None and any(entry.split in RESULTS for entry in subject.metrics()):
+        row, number = first(holes)
+        seed = int(subject.seeds[number]) if holes.shape[1] == len(subject.seeds) else None
+        counts = zip(subject.seeds, holes.sum(axis=0).tolist(), strict=True) if seed is not None else ()
+        of_seeds = ", ".join(f"{count:,} of seed {seed}" for seed, count in counts if count)
         message = (
-            f"Not measured are {missing:,} of {holes.size:,} trainings ({per_seed}); the provenance should say so: "
-            f"trainings_missing = {missing}."
+            f"Not measured are {missing:,} of {holes.size:,} {'trainings' if of_seeds else 'architectures'}"
+            f"{f' ({of_seeds})' * bool(of_seeds)}; the provenance should say so: trainings_missing = {missing}."
         )
-        row, seed = first(holes)
-        yield Finding(message, "warning", arch=int(subject.archs[row]), seed=int(subject.seeds[seed]), count=missing)
+        yield Finding(message, "warning", arch=int(subject.archs[row]), seed=seed, count=missing)
 
 
 def _measured(subject: Subject, entry: Metric) -> Mask:

@@ -120,8 +120,7 @@ def curves_go_on(content: Content) -> Iterator[Finding]:
     for entry in content.metrics("epoch"):
         if entry.split not in RESULTS or len(content.epochs) < 2:
             continue
-        cube = content.cube(entry)
-        before, last = seed_mean(cube[..., -2:]).T
+        before, last = seed_mean(content.cube(entry)[..., -2:]).T
         tau = rank_correlation(before, last)
         if tau <= 0:
             message = (
