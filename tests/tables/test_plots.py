@@ -67,8 +67,7 @@ def test_the_page(write: Write, tmp_path: Path) -> None:
         "conv 3×3",
     ):
         assert shown in text
-    assert "NaN" not in text
-    assert "undefined" not in text
+    assert all(shown not in text for shown in ("NaN", "undefined", "missing"))
 
 
 @needs_plots
@@ -80,6 +79,7 @@ def test_a_table_with_holes_one_epoch_and_validation_only(write: Write, content:
     assert "NaN" not in text
     assert all(shown not in text for shown in ("epochs</text>", "Pareto", "test"))
     assert "Seeds 1 and 2" in text
+    assert "22 of 180 trainings are missing" in text
 
 
 @needs_plots

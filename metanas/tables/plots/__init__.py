@@ -50,4 +50,7 @@ def _what(table: Table) -> str:
         "" if "seed" not in axes else f", mean over the seeds {names}" if len(table.seeds) > 1 else f", seed {names}"
     )
     when = f", after {table.epochs[-1]} epochs" if "epoch" in axes else ""
-    return f"Percent of rows that are classified rightly{whose}{when}, unless said otherwise."
+    there = table.measured(METRIC)
+    there = there.any(axis=-1) if "epoch" in axes else there
+    holes = "" if there.all() else f" {(~there).sum():,} of {there.size:,} trainings are missing."
+    return f"Percent of rows that are classified rightly{whose}{when}, unless said otherwise.{holes}"
