@@ -51,6 +51,7 @@ def _what(table: Table) -> str:
     )
     when = f", after {table.epochs[-1]} epochs" if "epoch" in axes else ""
     there = table.measured(METRIC)
-    there = there.any(axis=-1) if "epoch" in axes else there
-    holes = "" if there.all() else f" {(~there).sum():,} of {there.size:,} trainings are missing."
+    missing = int((~there).all(axis=-1).sum() if "epoch" in axes else (~there).sum())
+    total = there.size // (len(table.epochs) if "epoch" in axes else 1)
+    holes = f" {missing:,} of {total:,} trainings are missing." if missing else ""
     return f"Percent of rows that are classified rightly{whose}{when}, unless said otherwise.{holes}"
