@@ -24,7 +24,7 @@ from metanas.files import atomic_write
 from metanas.spaces import listed, load_space
 from metanas.tables.schema import metric
 
-_CAN_DIVERGE = "cross_entropy"  # of a training that diverged it is no number
+_LOSS = "cross_entropy"  # of a training that diverged it is no number
 _FACTS = "facts"
 _INDEX = "arch_index"
 _NAME = re.compile(r"shards/seed-(\d+)/block-(\d+)\.npz")
@@ -123,7 +123,7 @@ def make_shard(plan: Plan, key: Key, values: Mapping[str, NDArray[Any]], facts: 
 
     Raises:
         InvalidValueError: an array of another shape or type, or a value that is not finite. Only a cross-entropy may
-            be none (the training diverged): it becomes NaN, and the shard says so.
+            be none (the training diverged), and the accuracy where it is: they become NaN, and the shard says so.
     """
     indices = plan.block(key.block)
     shapes = {1: (len(indices),), 2: (len(indices), plan.protocol.epochs)}
@@ -139,7 +139,8 @@ def make_shard(plan: Plan, key: Key, values: Mapping[str, NDArray[Any]], facts: 
         broken = ~np.isfinite(array)
         if broken.any():
             where = [indices[row] for row in np.unique(np.nonzero(broken)[0])]
-            if entry.quantity != _CAN_DIVERGE:
+            loss = values.get(f"{entry.split}/{_LOSS}") if entry.quantity == "accuracy" else None
+            if entry.quantity != _LOSS and (loss is None or (broken & np.isfinite(loss)).any()):
                 msg = (
                     f"Training must give finite numbers, but {name!r} of seed {key.seed} is none for index {where[0]}."
                 )

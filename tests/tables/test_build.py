@@ -243,12 +243,16 @@ def test_a_training_that_diverged_is_marked_not_invented(plan: Plan, tmp_path: P
         if seed == 1:
             values["test/cross_entropy"][3] = np.inf
             values["test/cross_entropy"][8, 2] = np.nan
+            values["test/accuracy"][8, 2] = np.nan  # as train_block gives it
         return values
 
     build(plan, tmp_path, (0, 1), train=diverging, blocks=1)
     assemble(plan, tmp_path, tmp_path / "table.h5")
     table = Table.open(tmp_path / "table.h5")
-    assert table.provenance["diverged"] == {"test/cross_entropy seed 1": [plan.indices[3], plan.indices[8]]}
+    assert table.provenance["diverged"] == {
+        "test/cross_entropy seed 1": [plan.indices[3], plan.indices[8]],
+        "test/accuracy seed 1": [plan.indices[8]],
+    }
     with pytest.raises(NotMeasuredError):
         table.query(plan.indices[3], "test/cross_entropy", seed=1)
     assert table.query(plan.indices[3], "test/accuracy", seed=1) > 0
