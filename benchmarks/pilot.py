@@ -54,6 +54,13 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "stem1-batch32": {"network": {"stem_kernel": 1}, "training": {"batch": 32}},
     "stem1-batch32-lr.2": {"network": {"stem_kernel": 1}, "training": {"batch": 32, "learning_rate": 0.2}},
     "stem1-width6": {"network": {"stem_kernel": 1, "channels": 6}},
+    "stem1-width8-epochs2": {"network": {"stem_kernel": 1, "channels": 8}, "training": {"epochs": 2}},
+    "stem1-cells2-epochs2": {"network": {"stem_kernel": 1, "cells": 2}, "training": {"epochs": 2}},
+    "stem1-batch32-lr.2-ema": {
+        "network": {"stem_kernel": 1},
+        "training": {"batch": 32, "learning_rate": 0.2, "averaging": 0.98},
+    },
+    "stem1-batch16-lr.1": {"network": {"stem_kernel": 1}, "training": {"batch": 16}},
     "stem1-epochs2": {"network": {"stem_kernel": 1}, "training": {"epochs": 2}},
     "stem1-epochs8": {"network": {"stem_kernel": 1}, "training": {"epochs": 8}},
     "stem1-ema": {"network": {"stem_kernel": 1}, "training": {"averaging": 0.98}},

@@ -1,0 +1,1 @@
+"""Architectures as vectors and graphs, for predictors."""
