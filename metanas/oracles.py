@@ -72,7 +72,8 @@ class TableOracle:
 
     Attributes:
         space: the architectures that it answers for.
-        epochs: the epochs of the table up to ``max_epochs``; 1, a whole training, where the table has no epochs.
+        epochs: the epochs of the table up to ``max_epochs`` at which the objective, and the seconds if there are any,
+            were measured; 1, a whole training, where the table has no epochs.
         timed: whether the table has ``cost/seconds``.
         metrics: the validation metrics that it answers with.
     """
@@ -91,7 +92,7 @@ class TableOracle:
         Raises:
             UnknownNameError: the table has no such metric or epoch.
             InvalidValueError: the objective is no validation metric.
-            NotMeasuredError: the table cannot answer for every architecture of the space.
+            NotMeasuredError: the table cannot answer for every architecture of the space, or not at ``max_epochs``.
         """
         names = [name for name, metric in table.metrics.items() if metric.split == "validation"]
         if objective.metric not in table.metrics:
@@ -104,9 +105,15 @@ class TableOracle:
             kind = f"epoch of table {table.name}"
             raise UnknownNameError(kind, max_epochs, table.epochs)
         self.space = space if space is not None else load_space(table.space_name)
-        self.epochs = tuple(epoch for epoch in table.epochs or (1,) if max_epochs is None or epoch <= max_epochs)
         self.metrics = (objective.metric, *(name for name in sorted(names) if name != objective.metric))
         self.timed = SECONDS in table.metrics
+        self.epochs = _measured_epochs(table, (objective.metric, SECONDS) if self.timed else (objective.metric,))
+        if max_epochs is not None:
+            self.epochs = tuple(epoch for epoch in self.epochs if epoch <= max_epochs)
+        if not self.epochs or self.epochs[-1] != (max_epochs or self.epochs[-1]):
+            at = f"after {max_epochs} epochs" if max_epochs is not None else "of any architecture"
+            msg = f"Table {table.name} holds no {objective.metric} (with {SECONDS}, if it has any) {at}."
+            raise NotMeasuredError(msg)
         self._columns = {name: _by_epoch(table, name, self.epochs) for name in self.metrics}
         self._seconds = _by_epoch(table, SECONDS, self.epochs) if self.timed else None
         row_of_index = self._check_complete(table, objective.metric)
@@ -115,6 +122,7 @@ class TableOracle:
         self._rows: list[int] = row_of_index.tolist()
         self._indices: dict[Arch, int] = {}
         self._records: dict[int, list[tuple[float, ...]]] = {}  # by epochs, then by row: plain lists are quick to read
+        self._names: dict[int, tuple[str, ...]] = {}  # of the metrics of a record
         self._clocks: dict[int, list[float]] = {}
 
     def index(self, arch: Arch) -> int:
@@ -132,10 +140,12 @@ class TableOracle:
         records = self._records.get(epochs)
         if records is None:
             at = self._position(epochs)
-            columns = [self._columns[name][:, at].tolist() for name in self.metrics]
+            known = [name for name in self.metrics if not np.isnan(self._columns[name][:, at]).all()]
+            columns = [self._columns[name][:, at].tolist() for name in known]
+            self._names[epochs] = tuple(known)
             records = self._records[epochs] = list(zip(*columns, strict=True))
         row = self._rows[index]
-        values = Values(zip(self.metrics, records[row], strict=True))
+        values = Values(zip(self._names[epochs], records[row], strict=True))
         if not self._has_curve:
             return Answer(values, None)
         full = epochs == self.epochs[-1]
@@ -182,8 +192,24 @@ class TableOracle:
         return table.row_of_index
 
 
+def _measured_epochs(table: Table, metrics: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the epochs at which each of the metrics was measured for any architecture at all."""
+    epochs = table.epochs or (1,)
+    columns = [_by_epoch(table, metric, epochs) for metric in metrics]
+    return tuple(
+        epoch for at, epoch in enumerate(epochs) if all(not np.isnan(column[:, at]).all() for column in columns)
+    )
+
+
 def _by_epoch(table: Table, metric: str, epochs: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the mean over the measured seeds at every epoch, ``(n_rows, n_epochs)``; an array of our own."""
+    """Return the mean over the measured seeds at every epoch, ``(n_rows, n_epochs)``; an array of our own.
+
+    A metric without an epoch axis is of the finished training: what it says of an earlier end is not known, NaN.
+    """
     if "epoch" in table.metrics[metric].axes:
         return np.stack([table.column(metric, epoch=epoch) for epoch in epochs], axis=1)
-    return np.repeat(table.column(metric)[:, None], len(epochs), axis=1)
+    last = (table.epochs or (1,))[-1]
+    values = np.full((len(table), len(epochs)), np.nan)
+    if last in epochs:
+        values[:, epochs.index(last)] = table.column(metric)
+    return values

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -76,6 +76,19 @@ def test_a_curve_is_the_strategys_own(oracle: TableOracle) -> None:
     again = oracle.answer(index, 4).curve
     assert again is not None
     assert np.array_equal(again, before)
+
+
+class Once:
+    """Asks for one trial again and again."""
+
+    def __init__(self, arch: Arch, epochs: int) -> None:
+        self.trial = Trial(arch, epochs)
+
+    def ask(self) -> Trial:
+        return self.trial
+
+    def tell(self, observation: Observation) -> None:
+        pass
 
 
 def reachable(roots: Iterable[object]) -> list[object]:
@@ -178,6 +191,87 @@ def test_a_table_with_a_hole_cannot_be_searched(tmp_path: Path) -> None:
     fewer = {"arch_index": index[1:], "metrics": {"validation/accuracy": (metric("validation/accuracy"), values[1:])}}
     with pytest.raises(NotMeasuredError, match="made/hole-v1 lacks"):
         TableOracle(written(**fewer), ACCURACY)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Table]:
+    """Write a table of nb201-conv with epochs 1, 2, 4 and one seed, the values by (row, epoch) or by row."""
+    space = load_space("nb201-conv")
+    index = np.unique(space.canonical_indices[space.indices])
+
+    def written(**columns: np.ndarray) -> Table:
+        metrics = {}
+        for name, values in columns.items():
+            name = name.replace("_", "/", 1)
+            axes = ("arch", "epoch") if np.ndim(values) == 2 else ("arch",)
+            metrics[name] = (metric(name, axes), values)
+        write_table(
+            tmp_path / "sparse.h5", name="made/sparse-v1", space="nb201-conv", task="sparse", arch_index=index,
+            seeds=(), epochs=(1, 2, 4), metrics=metrics, protocol="", provenance={},
+        )  # fmt: skip
+        return Table.open(tmp_path / "sparse.h5")
+
+    written.index = index  # type: ignore[attr-defined]
+    return written
+
+
+def test_epochs_at_which_the_objective_was_not_measured_are_left_out(write: Callable[..., Table]) -> None:
+    rng = np.random.default_rng(1)
+    n = len(write.index)  # type: ignore[attr-defined]
+    accuracy, loss = rng.uniform(10, 90, size=(n, 3)), rng.uniform(1, 2, size=(n, 3))
+    accuracy[:, 0] = np.nan
+    loss[:, 1] = np.nan
+    table = write(validation_accuracy=accuracy, validation_cross_entropy=loss)
+    oracle = TableOracle(table, ACCURACY)
+    assert oracle.epochs == (2, 4)
+    index = int(write.index[7])  # type: ignore[attr-defined]
+    values, curve = oracle.answer(index, 2)
+    assert dict(values) == {"validation/accuracy": accuracy[7, 1]}  # the loss was not measured then
+    assert curve is not None
+    assert curve.shape == (1,)
+    values, curve = oracle.answer(index, 4)
+    assert set(values) == {"validation/accuracy", "validation/cross_entropy"}
+    assert curve is not None
+    assert curve.tolist() == accuracy[7, 1:].tolist()
+    with pytest.raises(NotMeasuredError, match=r"holds no validation/accuracy .*after 1 epochs"):
+        TableOracle(table, ACCURACY, max_epochs=1)
+    rules = Rules(Budget(trainings=3), fidelity="any")
+    with pytest.raises(StrategyError, match=r"asks for 1 epochs, but there are values after \(2, 4\)|1 <= epochs"):
+        search(Once(oracle.space.arch(index), 1), oracle, ACCURACY, rules)
+
+    accuracy[:, 2] = np.nan  # measured nowhere at the last epoch either: a full training ends before
+    shorter = write(validation_accuracy=accuracy, validation_cross_entropy=loss)
+    assert TableOracle(shorter, ACCURACY).epochs == (2,)
+    with pytest.raises(NotMeasuredError, match="holds no validation/accuracy"):
+        TableOracle(write(validation_accuracy=np.full((n, 3), np.nan), validation_cross_entropy=loss), ACCURACY)
+
+
+def test_a_value_of_the_finished_training_is_no_answer_to_an_early_stop(write: Callable[..., Table]) -> None:
+    rng = np.random.default_rng(2)
+    n = len(write.index)  # type: ignore[attr-defined]
+    index = int(write.index[7])  # type: ignore[attr-defined]
+    curves, final = rng.uniform(10, 90, size=(n, 3)), rng.uniform(1, 2, size=n)
+    oracle = TableOracle(write(validation_accuracy=curves, validation_cross_entropy=final), ACCURACY)
+    assert oracle.epochs == (1, 2, 4)
+    assert set(oracle.answer(index, 2).values) == {"validation/accuracy"}
+    assert oracle.answer(index, 4).values["validation/cross_entropy"] == final[7]
+    shorter = TableOracle(write(validation_accuracy=curves, validation_cross_entropy=final), ACCURACY, max_epochs=2)
+    assert set(shorter.answer(index, 2).values) == {"validation/accuracy"}
+
+    # an objective without epochs is of the whole training, whatever epochs the others have
+    table = write(validation_accuracy=curves[:, 2], validation_cross_entropy=curves / 50)
+    whole = TableOracle(table, ACCURACY)
+    assert whole.epochs == (4,)
+    assert set(whole.answer(index, 4).values) == {"validation/accuracy", "validation/cross_entropy"}
+    assert whole.answer(index, 4).curve is None
+    with pytest.raises(NotMeasuredError, match="after 2 epochs"):
+        TableOracle(table, ACCURACY, max_epochs=2)
+
+    # seconds of the whole training are not those of an early stop
+    timed = TableOracle(write(validation_accuracy=curves, cost_seconds=final), ACCURACY)
+    assert timed.timed
+    assert timed.epochs == (4,)
+    assert timed.seconds(index, 4) == final[7]
 
 
 def test_an_architecture_outside_the_space_is_refused(oracle: TableOracle) -> None:
