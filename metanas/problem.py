@@ -41,7 +41,8 @@ class Observation(NamedTuple):
     Attributes:
         trial: the trial as it was asked for.
         values: validation metrics after ``trial.epochs`` epochs, for instance ``{"validation/accuracy": 43.2}``, in
-            the units of the table (accuracy in percent, cross-entropy in nats). No other split is ever in it.
+            the units of the table (accuracy in percent, cross-entropy in nats); and what objectives and constraints
+            ask of the architecture itself, as ``"cost/parameters"`` or ``"latency/pixel3"`` (ms). Never a test value.
         curve: the first objective at each measured epoch up to ``trial.epochs``, ``(n_epochs,)``; None where only
             the last epoch was measured. The array belongs to the strategy.
         seconds: what this trial was charged, in seconds of training; NaN where times were not measured.
@@ -94,6 +95,33 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """A limit that an architecture must keep, as "at most 2 ms on this device".
+
+    Attributes:
+        metric: name as in a table, for instance ``"latency/pixel3"``; never one of the test split.
+        at_most: the limit, positive, in the unit of the metric.
+    """
+
+    metric: str
+    at_most: float
+
+    def __post_init__(self) -> None:
+        """Refuse test metrics and limits that no measure of excess goes with."""
+        if self.metric.partition("/")[0] == "test":
+            msg = f"A strategy may not search by the test split, but got the constraint {self.metric!r}."
+            raise InvalidValueError(msg)
+        if not 0 < self.at_most < math.inf:
+            msg = f"0 < at_most < infinity must hold for the constraint on {self.metric}, but got {self.at_most!r}."
+            raise InvalidValueError(msg)
+
+    def violation(self, values: Mapping[str, float]) -> float:
+        """Return 0 where the limit holds, the excess relative to it otherwise; infinity where nothing was measured."""
+        value = values[self.metric]
+        return math.inf if math.isnan(value) else max(0.0, value / self.at_most - 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What a run may spend.
 
@@ -123,12 +151,19 @@ class Problem:
 
     Attributes:
         space: what is searched.
-        objectives: what is optimized; one on most boards.
+        objectives: what is optimized; one on most boards. Some may be costs, as ``"cost/parameters"``.
         max_epochs: epochs of a full training.
         budget: what the run may spend.
         workers: how many trials may be under way at once.
         knowledge: what the board lets a strategy know beforehand, by name; empty on a board without it.
         data: the task's training data on boards that hand it out, else None.
+        constraints: limits that the reported architecture must keep; trials may break them.
+        epochs: the epochs that a trial may ask for, ascending, the last is ``max_epochs``; that one alone on boards
+            whose every trial is a full training.
+        scores: what is known of every architecture without training it, free of charge, by metric: zero-cost scores
+            (``"proxy/nwot"``) and, where the board says so, the costs that objectives and constraints ask for
+            (``"cost/macs"``, ``"latency/pixel3"``). Read-only arrays over the index range of the space,
+            ``(index range,)``, NaN where there is none: ``scores[name][space.index(arch)]``.
     """
 
     space: Space
@@ -138,6 +173,17 @@ class Problem:
     workers: int = 1
     knowledge: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     data: object | None = None
+    constraints: tuple[Constraint, ...] = ()
+    epochs: tuple[int, ...] = ()
+    scores: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        """Let a full training be the only fidelity where none are named, and check those that are."""
+        if not self.epochs:
+            object.__setattr__(self, "epochs", (self.max_epochs,))
+        if list(self.epochs) != sorted(set(self.epochs)) or self.epochs[0] < 1 or self.epochs[-1] != self.max_epochs:
+            msg = f"The epochs of a trial must ascend from at least 1 to {self.max_epochs}, but got {self.epochs}."
+            raise InvalidValueError(msg)
 
     @property
     def objective(self) -> Objective:
@@ -147,6 +193,46 @@ class Problem:
             msg = f"This needs a problem with exactly one objective, but got {len(self.objectives)}: {names}."
             raise InvalidValueError(msg)
         return self.objectives[0]
+
+    def feasible(self, values: Mapping[str, float]) -> bool:
+        """Return whether an observation's values keep every constraint."""
+        return all(constraint.violation(values) == 0.0 for constraint in self.constraints)
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a strategy needs of a problem: ``REQUIRES = Requirements(...)`` in its file, the defaults if it has none.
+
+    Attributes:
+        objectives: ``"one"``; ``"several"``, two or more; or ``"any"`` number.
+        fidelities: it asks for trainings of fewer epochs, and needs a board that has them.
+        constraints: it needs at least one constraint. (Any strategy may be run where there are some.)
+        scores: it needs zero-cost scores.
+        space: attributes and methods that the space must have beyond those of every
+            :class:`~metanas.spaces.Space`, as ``("indices",)`` for a list of all architectures.
+    """
+
+    objectives: Literal["one", "several", "any"] = "one"
+    fidelities: bool = False
+    constraints: bool = False
+    scores: bool = False
+    space: tuple[str, ...] = ()
+
+    def unmet(self, problem: Problem) -> str | None:
+        """Return what ``problem`` lacks, as the end of "the strategy needs …"; None if the two fit."""
+        count = len(problem.objectives)
+        if self.objectives == "one" and count != 1:
+            return f"a single objective, and there are {count}"
+        if self.objectives == "several" and count < 2:
+            return "several objectives, and there is one"
+        if self.fidelities and len(problem.epochs) < 2:
+            return f"trainings of fewer epochs, and every trial here has {problem.max_epochs}"
+        if self.constraints and not problem.constraints:
+            return "a constraint, and there is none"
+        if self.scores and not problem.scores:
+            return "zero-cost scores, and there are none"
+        lacking = [name for name in self.space if not hasattr(problem.space, name)]
+        return f"a space with {', '.join(lacking)}, and {problem.space.name!r} has none" if lacking else None
 
 
 @runtime_checkable
