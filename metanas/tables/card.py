@@ -88,10 +88,11 @@ def _noise(table: Table) -> Iterator[str]:
         yield "One seed: no noise can be stated."
         return
     yield (
-        f"| metric | tau, all | tau, better half | – chosen apart | of means of {n_seeds}, all | – better half "
-        f"| deviation of a training | – in the better half | deviation between cells |"
+        f"| metric | tau, all | tau, better half | – chosen apart | tau, best 5 % | of means of {n_seeds}, all "
+        f"| – better half | deviation of a training | – in the better half | standard error of a mean "
+        f"| deviation between cells | best again |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
     for name, entry in rows:
         values = table.values(name)
         values = (values[..., -1] if "epoch" in entry.axes else values).astype(np.float64)
@@ -100,9 +101,14 @@ def _noise(table: Table) -> Iterator[str]:
         tau = noise.tau_between_seeds(values, entry.direction)
         half = noise.tau_between_seeds(values, entry.direction, 0.5)
         apart = noise.tau_chosen_apart(values, entry.direction, 0.5)
+        few = noise.tau_between_seeds(values, entry.direction, 0.05)
+        longer = noise.expected_tau(tau, n_seeds), noise.expected_tau(half, n_seeds)
+        spread = noise.deviation(values), noise.deviation(values[top]), noise.standard_error(values)
+        again = noise.chance_of_best(values, entry.direction, np.random.default_rng(0))
         figures = (
-            *map(_tau, (tau, half, apart, noise.expected_tau(tau, n_seeds), noise.expected_tau(half, n_seeds))),
-            *map(_number, (noise.deviation(values), noise.deviation(values[top]), float(np.nanstd(mean)))),
+            *map(_tau, (tau, half, apart, few, *longer)),
+            *map(_number, (*spread, float(np.nanstd(mean)))),
+            f"{100 * again:.0f} %",
         )
         yield f"| {name} ({entry.unit}) | {' | '.join(figures)} |"
     yield ""
@@ -114,7 +120,9 @@ def _noise(table: Table) -> Iterator[str]:
         f"over {n_seeds} new ones: rho = sin(pi tau / 2), rho' = {n_seeds} rho / (1 + {n_seeds - 1} rho), "
         "tau' = 2 arcsin(rho') / pi (Greiner's relation, Spearman and Brown's formula); – where tau is not positive. "
         "*Deviation of a training*: standard deviation about the architecture's mean, pooled over architectures; "
-        "*between cells*: standard deviation of the architectures' means (it still holds noise)."
+        "*standard error of a mean*: that deviation over the root of the number of seeds; "
+        "*between cells*: standard deviation of the architectures' means (it still holds noise). *Best again*: how "
+        "often the architecture that is the best here is the best when every architecture's seeds are resampled."
     )
 
 

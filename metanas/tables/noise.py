@@ -102,5 +102,52 @@ def deviation(values: NDArray[np.floating]) -> float:
     return math.sqrt(squares / freedom) if freedom else math.nan
 
 
+def standard_error(values: NDArray[np.floating]) -> float:
+    """Return the typical standard error of a cell's mean over its seeds: the root of the mean of its square.
+
+    Args:
+        values: ``(n, n_seeds)``, NaN = not measured; the deviation of a training is pooled over all cells.
+
+    Returns:
+        NaN if no cell has two seeds.
+    """
+    count = (~np.isnan(values)).sum(axis=1)
+    return deviation(values) * math.sqrt(float(np.mean(1.0 / count[count > 0]))) if count.any() else math.nan
+
+
+def chance_of_best(
+    values: NDArray[np.floating], direction: Direction, rng: np.random.Generator, draws: int = 2000
+) -> float:
+    """Return how often the table's best cell is the best again when the seeds of every cell are resampled.
+
+    A bootstrap: each cell draws as many of its own trainings as it has, with replacement. Deviations from the cell's
+    mean are lengthened by ``sqrt(n / (n - 1))``, which a resample of n values lacks.
+
+    Args:
+        values: ``(n, n_seeds)``, NaN = not measured; cells with less than two seeds are left out.
+        direction: what is better.
+        rng: source of the resamples.
+        draws: number of resamples.
+
+    Returns:
+        NaN if no cell has two seeds.
+    """
+    sign = 1.0 if direction == "maximize" else -1.0
+    trained = sign * values[(~np.isnan(values)).sum(axis=1) >= 2]
+    if not len(trained):
+        return math.nan
+    mean = np.nanmean(trained, axis=1)
+    first = int(np.argmax(mean))
+    spread = np.nanstd(trained, axis=1)  # of means of resamples, at most: cells far below cannot win
+    rivals = np.flatnonzero(mean >= mean[first] - 4 * (spread + spread[first]))
+    resampled = np.empty((len(rivals), draws))
+    for place, row in enumerate(rivals):
+        own = trained[row][~np.isnan(trained[row])]
+        off = (own - own.mean()) * math.sqrt(len(own) / (len(own) - 1))
+        resampled[place] = mean[row] + rng.choice(off, size=(draws, len(own))).mean(axis=1)
+    again = rivals[resampled.argmax(axis=0)] == first
+    return float(again.mean())
+
+
 def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else math.nan

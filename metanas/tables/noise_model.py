@@ -85,7 +85,7 @@ class NoiseModel:
 
     def deviation(self, mean: ArrayLike) -> NDArray[np.float64]:
         """Return the standard deviation of one training of architectures with these means, in the shape of ``mean``."""
-        return np.asarray(np.interp(mean, self.means, self.deviations), dtype=np.float64)
+        return np.asarray(np.interp(np.asarray(mean, dtype=np.float64), self.means, self.deviations))
 
     def draw(self, mean: ArrayLike, rng: np.random.Generator) -> NDArray[np.float64]:
         """Draw the outcome of one training for each mean: the mean, and a real deviation scaled to its place.
@@ -93,4 +93,5 @@ class NoiseModel:
         Drawn from the residuals of real trainings, so that rare failures stay rare and one-sided as they are.
         """
         centre = np.asarray(mean, dtype=np.float64)
-        return centre + self.deviation(centre) * rng.choice(self.residuals, size=centre.shape)
+        shape = rng.choice(self.residuals, size=centre.shape)
+        return np.asarray(centre + self.deviation(centre) * shape)

@@ -85,3 +85,27 @@ def test_without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.stats", None)
     with pytest.raises(MetanasError, match=r"needs the package 'scipy'.*pip install 'metanas\[stats\]'"):
         noise.kendall(np.arange(3.0), np.arange(3.0))
+
+
+def test_the_standard_error_counts_the_seeds_of_each_cell() -> None:
+    values = simulated(4000, 4, 2.0)
+    assert noise.standard_error(values) == pytest.approx(0.5, rel=0.03)
+    values[:, 2:] = np.nan
+    assert noise.standard_error(values) == pytest.approx(1 / math.sqrt(2), rel=0.03)
+    assert math.isnan(noise.standard_error(values[:, :1]))
+
+
+def test_the_best_is_the_best_again_where_it_stands_apart() -> None:
+    values = simulated(200, 3, 0.1)
+    doubtful = noise.chance_of_best(values, "maximize", np.random.default_rng(0))
+    assert doubtful < 0.3
+    assert noise.chance_of_best(-values, "minimize", np.random.default_rng(0)) == doubtful
+    values[17] += 50
+    assert noise.chance_of_best(values, "maximize", np.random.default_rng(0)) == 1.0
+    assert math.isnan(noise.chance_of_best(values[:, :1], "maximize", np.random.default_rng(0)))
+
+
+def test_two_equal_cells_share_the_first_place() -> None:
+    values = np.full((50, 3), 10.0)
+    values[3], values[4] = [70, 71, 72], [70.01, 71.01, 72.01]
+    assert noise.chance_of_best(values, "maximize", np.random.default_rng(0)) == pytest.approx(0.5, abs=0.12)
