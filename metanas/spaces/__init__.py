@@ -7,11 +7,12 @@ import pkgutil
 from functools import cache
 
 from metanas.errors import UnknownNameError
-from metanas.spaces.base import Atom, Cell, Graph, ListedSpace, Space, Term, listed
+from metanas.spaces.base import Atom, Cell, DecisionSpace, Graph, ListedSpace, Space, Term, listed, with_decisions
 
 __all__ = [
     "Atom",
     "Cell",
+    "DecisionSpace",
     "Graph",
     "ListedSpace",
     "Space",
@@ -19,6 +20,7 @@ __all__ = [
     "listed",
     "load_space",
     "space_names",
+    "with_decisions",
 ]
 
 _NOT_A_SPACE = {"base"}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.arch import Arch
-from metanas.errors import InvalidValueError
+from metanas.errors import InvalidArchError, InvalidValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +154,61 @@ def listed(space: Space) -> ListedSpace:
         )
         raise InvalidValueError(msg)
     return space
+
+
+@runtime_checkable
+class DecisionSpace(Space, Protocol):
+    """A space whose architectures are a fixed row of decisions, each one of a fixed number of choices.
+
+    Optimizers of categorical variables work on such spaces. A choice is a number from 0, whatever the codes are; a
+    sub-space with fewer operations has fewer choices.
+    """
+
+    @property
+    def decisions(self) -> tuple[int, ...]:
+        """Number of choices of each decision, ``(n_decisions,)``."""
+
+    def choices(self, arch: Arch) -> tuple[int, ...]:
+        """Return the choice taken in each decision, ``(n_decisions,)``."""
+
+    def from_choices(self, choices: Sequence[int]) -> Arch:
+        """Return the architecture of some choices, the inverse of :meth:`choices`.
+
+        Raises:
+            InvalidArchError: these choices together are no architecture of the space.
+        """
+
+
+def with_decisions(space: Space) -> DecisionSpace:
+    """Return ``space`` as one of fixed decisions.
+
+    Raises:
+        InvalidValueError: it has none.
+    """
+    if not isinstance(space, DecisionSpace):
+        msg = (
+            f"This needs a space of fixed decisions, and {space.name!r} has none: it lacks decisions, choices() and "
+            f"from_choices(). Take a space that has them, as 'nb201'."
+        )
+        raise InvalidValueError(msg)
+    return space
+
+
+def arch_of_choices(name: str, family: str, values: Sequence[Sequence[int]], choices: Sequence[int]) -> Arch:
+    """Return the architecture whose code takes, in each place, one of the values allowed there.
+
+    Args:
+        name: name of the space, for errors.
+        family: name that its architectures carry.
+        values: entries that the code may have in each place, ``(n_decisions, n_choices)``, ragged.
+        choices: positions among them, ``(n_decisions,)``.
+
+    Raises:
+        InvalidArchError: a wrong number of choices, or one out of range. The code itself is not checked.
+    """
+    fits = len(choices) == len(values)
+    if not fits or not all(0 <= choice < len(allowed) for choice, allowed in zip(choices, values, strict=True)):
+        limits = tuple(len(allowed) for allowed in values)
+        msg = f"Choices of {name!r} are numbers from 0, each below its entry of {limits}; got {tuple(choices)!r}."
+        raise InvalidArchError(msg)
+    return Arch(family, tuple([allowed[choice] for choice, allowed in zip(choices, values, strict=True)]))

@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError, InvalidValueError
-from metanas.spaces.base import Cell, Graph
+from metanas.spaces.base import Cell, Graph, arch_of_choices
 
 NAME = "nb101"
 OPS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")  # numbered as in the published files
@@ -46,6 +46,7 @@ OUTPUT = VERTICES - 1
 INNER = VERTICES - 2
 EDGES = tuple(itertools.combinations(range(VERTICES), 2))  # (source, target), row by row
 SIZE = 2 ** len(EDGES) * len(OPS) ** INNER  # of the index range
+_VALUES = ((0, 1),) * len(EDGES) + (tuple(range(len(OPS))),) * INNER  # of each entry of a code
 
 _FORM = "conv3x3-bn-relu(0)|maxpool3x3(0,1)|output(0,2)"
 _VERTEX = re.compile(r"([^()|]+)\(([0-9]*(?:,[0-9]+)*)\)")
@@ -210,6 +211,22 @@ class Nb101Space:
             child = tuple([a if take else b for take, a, b in zip(mask, mine, other, strict=True)])
             if _valid(child):
                 return Arch(NAME, child)
+
+    @property
+    def decisions(self) -> tuple[int, ...]:
+        """Two choices for each possible edge (0: it is not there), three for each operation, ``(26,)``."""
+        return tuple(len(values) for values in _VALUES)
+
+    def choices(self, arch: Arch) -> tuple[int, ...]:
+        """Return the code itself, ``(26,)``."""
+        return self.check(arch).code
+
+    def from_choices(self, choices: Sequence[int]) -> Arch:
+        """Return the cell with that code; raise ``InvalidArchError`` if it is no valid cell."""
+        arch = arch_of_choices(NAME, NAME, _VALUES, choices)
+        if not _valid(arch.code):
+            _refuse(arch.code)
+        return arch
 
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the isomorphism class after pruning: live vertices first, in the least order."""

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError
-from metanas.spaces.base import Atom, Cell, Graph, Term
+from metanas.spaces.base import Atom, Cell, Graph, Term, arch_of_choices
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
@@ -158,6 +158,19 @@ class CellSpace:
         mask = rng.random(len(EDGES)) < 0.5
         pairs = zip(mask, self.check(first).code, self.check(second).code, strict=True)
         return Arch(FAMILY, tuple(a if take else b for take, a, b in pairs))
+
+    @property
+    def decisions(self) -> tuple[int, ...]:
+        """Number of operations that each edge may carry, ``(6,)``."""
+        return (len(self.allowed),) * len(EDGES)
+
+    def choices(self, arch: Arch) -> tuple[int, ...]:
+        """Return the position of each edge's operation among those allowed, ``(6,)``."""
+        return tuple([self.allowed.index(op) for op in self.check(arch).code])
+
+    def from_choices(self, choices: Sequence[int]) -> Arch:
+        """Return the cell whose edges carry the allowed operations at these positions."""
+        return arch_of_choices(self.name, FAMILY, (self.allowed,) * len(EDGES), choices)
 
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the functional class: its member with the fewest operations."""

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError, InvalidValueError
-from metanas.spaces.base import Cell, Graph
+from metanas.spaces.base import Cell, Graph, arch_of_choices
 
 FAMILY = "nbgraph"
 OPS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")  # numbered as in the published keys
@@ -178,6 +178,24 @@ class NbGraphSpace:
             child = tuple(a if take else b for take, a, b in zip(mask, mine, other, strict=True))
             if any(op != SKIP for op in child[1:]):
                 return Arch(FAMILY, child)
+
+    @property
+    def _values(self) -> tuple[Sequence[int], ...]:
+        return (range(len(TREES)), *(self.allowed,) * NODES)
+
+    @property
+    def decisions(self) -> tuple[int, ...]:
+        """Number of trees, then of the operations that each node may have, ``(5,)``."""
+        return tuple(len(values) for values in self._values)
+
+    def choices(self, arch: Arch) -> tuple[int, ...]:
+        """Return the tree and the position of each node's operation among those allowed, ``(5,)``."""
+        code = self.check(arch).code
+        return tuple([values.index(entry) for values, entry in zip(self._values, code, strict=True)])
+
+    def from_choices(self, choices: Sequence[int]) -> Arch:
+        """Return the architecture of a tree and operations; raise ``InvalidArchError`` if all of them are skips."""
+        return self.check(arch_of_choices(self.name, FAMILY, self._values, choices))
 
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the benchmark's class (see the module): skips first, the least numbering."""
