@@ -6,17 +6,16 @@ architectures that nobody measured. It knows no table: examples are handed to it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metanas.arch import Arch
-from metanas.errors import InvalidArchError, InvalidValueError
-from metanas.spaces import ListedSpace, Space
+from metanas.encodings import Archs, as_indices
+from metanas.errors import InvalidValueError
+from metanas.spaces import Space
 
-Archs = Sequence[Arch] | NDArray[np.integer]
+__all__ = ["Archs", "Prediction", "Predictor", "as_indices", "check_examples", "check_fitted"]
 
 
 class Prediction(NamedTuple):
@@ -60,26 +59,6 @@ class Predictor(Protocol):
             InvalidValueError: nothing was fitted yet.
             InvalidArchError: an architecture of another space.
         """
-
-
-def as_indices(space: Space, archs: Archs) -> NDArray[np.int64]:
-    """Return the indices of architectures in the space, ``(n,)``.
-
-    Raises:
-        InvalidArchError: an architecture of another space, or an index that the space does not have.
-    """
-    if isinstance(archs, np.ndarray):
-        if archs.ndim != 1 or not (np.issubdtype(archs.dtype, np.integer) or not archs.size):
-            msg = f"Indices of architectures must be integers (n,), but got {archs.dtype} {archs.shape}."
-            raise InvalidArchError(msg)
-        indices = archs.astype(np.int64)
-        if isinstance(space, ListedSpace):
-            known = np.isin(indices, space.indices)
-            if not known.all():
-                msg = f"Space {space.name!r} has no architecture with the index {indices[~known][0]}."
-                raise InvalidArchError(msg)
-        return indices
-    return np.array([space.index(space.check(arch)) for arch in archs], dtype=np.int64)
 
 
 def check_examples(
