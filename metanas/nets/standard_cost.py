@@ -1,0 +1,37 @@
+"""What the standard NAS-Bench-201 network of a cell costs, without building it (and without torch)."""
+
+from __future__ import annotations
+
+from metanas.arch import Arch
+from metanas.spaces.nb201 import CONV_1X1, CONV_3X3, SPACE
+
+CHANNELS = (16, 32, 64)
+CELLS = 5  # in each stage
+SIZE = 32  # pixels
+
+_TAPS = {CONV_1X1: 1, CONV_3X3: 9}
+
+
+def standard_cost(arch: Arch, classes: int = 10) -> tuple[int, int]:
+    """Return parameters and multiply-accumulates of :func:`metanas.nets.nb201_standard.standard_network`.
+
+    Multiply-accumulates are those of one 32x32 image through convolutions and the linear layer, each output position
+    with its full kernel (padding included); normalization, additions and pooling count nothing. Dead operations count.
+
+    Raises:
+        InvalidArchError: not a cell of ``nb201``.
+    """
+    taps = [_TAPS[op] for op in SPACE.check(arch).code if op in _TAPS]
+    parameters = 3 * CHANNELS[0] * 9 + 2 * CHANNELS[0]
+    macs = 3 * CHANNELS[0] * 9 * SIZE**2
+    for number, channels in enumerate(CHANNELS):
+        positions = (SIZE // 2**number) ** 2
+        if number:
+            half = CHANNELS[number - 1]
+            block = 9 * half * channels + 9 * channels**2 + half * channels
+            parameters += block + 4 * channels  # two normalizations
+            macs += block * positions
+        parameters += CELLS * sum(count * channels**2 + 2 * channels for count in taps)
+        macs += CELLS * sum(count * channels**2 for count in taps) * positions
+    head = CHANNELS[-1] * classes
+    return parameters + 2 * CHANNELS[-1] + head + classes, macs + head
