@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -87,15 +88,23 @@ class PlainNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map examples ``(batch, channels, *spatial)`` to logits ``(batch, n_classes)``."""
-        x = self.stem(x)
+        for step in self.steps():
+            x = step(x)
+        logits: Tensor = self.linear(self.final(x).mean(-1))
+        return logits
+
+    def steps(self) -> list[Callable[[Tensor], Tensor]]:
+        """Return stem, cells and reductions in order; what one gives is all that the next one sees."""
+        found: list[Callable[[Tensor], Tensor]] = [self.stem]
         for number, stage in enumerate(self.body):
             if number:
-                x = stage.get_submodule("reduction")(halve(x))
-            for copy in range(self.skeleton.cells):
-                x = stage.get_submodule(f"cell{copy}")(x)
-        x = functional.relu(self.norm(x.flatten(2))).mean(-1)
-        logits: Tensor = self.linear(x)
-        return logits
+                found.append(partial(_reduce, stage.get_submodule("reduction")))
+            found += [stage.get_submodule(f"cell{copy}") for copy in range(self.skeleton.cells)]
+        return found
+
+    def final(self, x: Tensor) -> Tensor:
+        """Return what is averaged over positions, ``(batch, features, positions)``, from the last step's output."""
+        return functional.relu(self.norm(x.flatten(2)))
 
     def load(self, weights: Weights) -> None:
         """Set convolutions and the linear layer to ``weights`` (:mod:`metanas.nets.weights`), the bias to 0."""
@@ -110,6 +119,11 @@ class PlainNetwork(nn.Module):
             return self.linear
         head, _, rest = name.partition(".")
         return self.get_submodule(name if head == "stem" else f"body.{head.removeprefix('stage')}.{rest}")
+
+
+def _reduce(conv: nn.Module, x: Tensor) -> Tensor:
+    result: Tensor = conv(halve(x))
+    return result
 
 
 def _kernel(atom: Atom) -> int:

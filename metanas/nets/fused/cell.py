@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -88,6 +88,12 @@ class FusedCell:
     def norms(self) -> list[StackedNorm]:
         """Return the batch normalizations of all groups."""
         return [group.norm for group in self._groups if group.norm is not None]
+
+    def activations(self) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield what the ReLUs of each group of atoms gave in the last forward pass, and the network of each row."""
+        for group in self._groups:
+            if group.kind != POOL:
+                yield [network for network, _, _ in group.members], group.relu
 
     def forward(self, out: Tensor, *, training: bool) -> None:
         """Read the inputs from ``values[:n]``, write the outputs to ``out`` ``(n, features, batch)``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -98,14 +98,44 @@ class FusedNetwork:
 
     def weights(self, network: int) -> dict[str, NDArray[np.float32]]:
         """Return the present convolution and linear weights of one network, named as in ``metanas.nets.weights``."""
-        named = {"stem.conv": self._stem.weight[network], "head.linear": self._head.weight[network]}
+        return {name: weight.numpy().copy() for name, (weight, _) in self.layers(network).items()}
+
+    def layers(self, network: int) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return views of the convolution and linear weights of one network and of their gradients, by name."""
+        weight, grad = self._head.parameters()[0]
+        found = {
+            "stem.conv": (self._stem.weight[network], self._stem.grad[network]),
+            "head.linear": (weight[network], grad[network]),
+        }
         for number, reduction in enumerate(self._reductions, start=1):
-            named[f"stage{number}.reduction.conv"] = reduction.conv.weight[network]
+            found[f"stage{number}.reduction.conv"] = (reduction.conv.weight[network], reduction.conv.grad[network])
         for number, row in enumerate(self.cells):
             for copy, cell in enumerate(row):
                 for atom, (conv, _, place) in cell.atoms[network].items():
-                    named[f"stage{number}.cell{copy}.atom{atom}.conv"] = conv.weight[place]
-        return {name: tensor.numpy().copy() for name, tensor in named.items()}
+                    found[f"stage{number}.cell{copy}.atom{atom}.conv"] = (conv.weight[place], conv.grad[place])
+        return found
+
+    def norm_statistics(self, network: int) -> list[tuple[Tensor, Tensor]]:
+        """Return views of the running means and variances ``(channels,)`` of every norm of one network."""
+        norms = [(norm, network) for norm in (self._stem.norm, self._head.norm)]
+        norms += [(reduction.norm, network) for reduction in self._reductions]
+        for cell in (cell for row in self.cells for cell in row):
+            norms += [(norm, place) for _, norm, place in cell.atoms[network].values()]
+        return [(norm.mean[place], norm.variance[place]) for norm, place in norms]
+
+    def activations(self) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield the outputs of all ReLUs in the last forward pass, ``(m, features, batch)``, and whose they are.
+
+        Whose: the network of each of the ``m`` rows. The tensors are buffers of the network.
+        """
+        for row in self.cells:
+            for cell in row:
+                yield from cell.activations()
+        yield list(range(self.n)), self._head.active
+
+    def input_gradient(self) -> Tensor:
+        """Return the gradients of the input after :meth:`backward`, ``(n, batch, channels, *spatial)``."""
+        return self._stem.input_gradient(self.skeleton.input_shape)
 
     def _layers(self) -> tuple[list[StackedConv], list[StackedNorm]]:
         cells = [cell for row in self.cells for cell in row]
@@ -146,6 +176,21 @@ class _Stem:
         product = self._product.view(n, self.channels, self._positions, batch)
         product.copy_(grad.view(n, self._positions, self.channels, batch).transpose(1, 2))
         self.grad.copy_(torch.mm(self._product, self._columns.t()).view(self.weight.shape))
+
+    def input_gradient(self, shape: tuple[int, ...]) -> Tensor:
+        """Return the gradient of the input by what the last backward pass left in ``_product``."""
+        n, kernel = len(self.weight), self.weight.shape[-1]
+        batch = self._product.shape[1] // self._positions
+        columns = torch.bmm(
+            self.weight.reshape(n, self.channels, -1).transpose(1, 2), self._product.view(n, self.channels, -1)
+        )
+        columns = (
+            columns.view(n, -1, self._positions, batch).permute(0, 3, 1, 2).reshape(n * batch, -1, self._positions)
+        )
+        one = len(shape) == 2  # a sequence is an image of one row
+        size, taps = ((1, shape[1]), (1, kernel)) if one else ((shape[1], shape[2]), (kernel, kernel))
+        padding = (0, kernel // 2) if one else (kernel // 2, kernel // 2)
+        return functional.fold(columns, size, taps, padding=padding).view(n, batch, *shape)
 
 
 class _Reduction:
@@ -203,7 +248,7 @@ class _Head:
         self._grads = (torch.zeros_like(weight), torch.zeros_like(self.bias))
         self.norm = StackedNorm(n, stage.channels, stage.positions)
         self.input = torch.zeros(n, stage.positions * stage.channels, batch)
-        self._active = torch.zeros_like(self.input)
+        self.active = torch.zeros_like(self.input)
         self._grad = torch.zeros_like(self.input)
         self._features = torch.zeros(n, stage.channels, batch)
         self._positions = stage.positions
@@ -212,10 +257,10 @@ class _Head:
         return [(self.weight, self._grads[0]), (self.bias, self._grads[1])]
 
     def forward(self, *, training: bool) -> Tensor:
-        self.norm.forward(self.input, self._active, training=training)
-        self._active.relu_()
+        self.norm.forward(self.input, self.active, training=training)
+        self.active.relu_()
         n, channels, batch = self._features.shape
-        torch.mean(self._active.view(n, self._positions, channels, batch), 1, out=self._features)
+        torch.mean(self.active.view(n, self._positions, channels, batch), 1, out=self._features)
         return torch.baddbmm(self.bias, self.weight, self._features)
 
     def backward(self, grad: Tensor) -> Tensor:
@@ -225,8 +270,8 @@ class _Head:
         features = torch.bmm(self.weight.transpose(1, 2), grad).mul_(1.0 / self._positions)
         n, channels, batch = features.shape
         self._grad.view(n, self._positions, channels, batch).copy_(features.unsqueeze(1))
-        torch.ops.aten.threshold_backward.grad_input(self._grad, self._active, 0, grad_input=self._grad)
-        self.norm.backward(self._grad, self.input, self._active)
+        torch.ops.aten.threshold_backward.grad_input(self._grad, self.active, 0, grad_input=self._grad)
+        self.norm.backward(self._grad, self.input, self.active)
         return self._grad
 
 
