@@ -11,9 +11,10 @@ import json
 import math
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError, InvalidValueError, StrategyError
 from metanas.oracles import Oracle
-from metanas.problem import Budget, Objective, Observation, Problem, Strategy, Trial
+from metanas.problem import Budget, Constraint, Objective, Observation, Problem, Strategy, Trial
 from metanas.strategies import describe
 
 _FREE_IN_A_ROW = 10_000  # free repeats without a training, after which a strategy is stuck
@@ -33,8 +34,8 @@ class Rules:
     """How a run is charged.
 
     Attributes:
-        budget: what may be spent. A run ends when what is left buys no trial from scratch; a training that ends after
-            ``budget.seconds`` does not count.
+        budget: what may be spent. A run ends when what is left buys no trial from scratch. A training that ends after
+            ``budget.seconds``, or costs more epochs than are left, does not count and is the last that is asked for.
         workers: trials under way at once.
         repeats: what a trial costs whose architecture has finished as many epochs before: ``"charged"``, a training
             again; ``"free"``, nothing.
@@ -66,7 +67,7 @@ class Trace:
         charged: epochs that each trial was charged, ``(n,)``.
         finished: simulated second at which each trial ended, ``(n,)``; NaN without times.
         value: the objective, ``(n,)``.
-        told: which trials were told, in that order, ``(m,)``; trials that a time limit cut off are not in it.
+        told: which trials were told, in that order, ``(m,)``; trials that the budget cut off are not in it.
         cpu_seconds: what the strategy itself used, asking and telling.
     """
 
@@ -90,14 +91,35 @@ def generator(*words: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(seed_sequence(*words)))
 
 
-def make_problem(oracle: Oracle, objective: Objective, rules: Rules) -> Problem:
-    """Return what a strategy is told of a run."""
+def make_problem(
+    oracle: Oracle,
+    objectives: Objective | Sequence[Objective],
+    rules: Rules,
+    *,
+    constraints: Sequence[Constraint] = (),
+    scores: Mapping[str, NDArray[np.float64]] | None = None,
+) -> Problem:
+    """Return what a strategy is told of a run.
+
+    Args:
+        oracle: what answers.
+        objectives: one or several.
+        rules: budget, workers, fidelity.
+        constraints: limits that the reported architecture must keep.
+        scores: zero-cost scores and known costs, ``(index range,)`` each; views of them are made read-only.
+    """
+    frozen = {name: np.asarray(values, dtype=np.float64).view() for name, values in (scores or {}).items()}
+    for values in frozen.values():
+        values.flags.writeable = False
     return Problem(
         space=oracle.space,
-        objectives=(objective,),
+        objectives=(objectives,) if isinstance(objectives, Objective) else tuple(objectives),
         max_epochs=oracle.epochs[-1],
         budget=rules.budget,
         workers=rules.workers,
+        constraints=tuple(constraints),
+        epochs=oracle.epochs if rules.fidelity == "any" else oracle.epochs[-1:],
+        scores=MappingProxyType(frozen),
     )
 
 
@@ -107,7 +129,7 @@ def search(strategy: Strategy, oracle: Oracle, objective: Objective, rules: Rule
     Args:
         strategy: what asks.
         oracle: what answers.
-        objective: recorded as :attr:`Trace.value`.
+        objective: recorded as :attr:`Trace.value`; the first of several.
         rules: budget, workers, charges.
         name: how errors call the strategy.
 
@@ -167,9 +189,6 @@ def search(strategy: Strategy, oracle: Oracle, objective: Objective, rules: Rule
                 free = 0 if charge else free + 1
                 if free > _FREE_IN_A_ROW:
                     _fail(name, number, f"asks for known trials, which cost nothing, for the {free:,}th time in a row")
-            if charge > left:
-                _fail(name, number, f"asks beyond the budget: {trial} costs {charge} epochs, and {left:g} are left")
-            left -= charge
             result = answer(index, epochs)
             end = clock + seconds if timed else clock
             indices.append(index)
@@ -177,6 +196,10 @@ def search(strategy: Strategy, oracle: Oracle, objective: Objective, rules: Rule
             charges.append(charge)
             ends.append(end)
             values.append(result.values[metric])
+            if charge > left:  # as a training that ends after the time limit: asked for, and never told
+                left = 0
+                break
+            left -= charge
             heappush(under_way, (end, number, Observation(trial, result.values, result.curve, seconds)))
         if not under_way or under_way[0][0] > horizon:
             break

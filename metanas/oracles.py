@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from metanas.arch import Arch
 from metanas.errors import InvalidValueError, NotMeasuredError, StrategyError, UnknownNameError
 from metanas.problem import Objective
-from metanas.spaces import ListedSpace, Space, load_space
+from metanas.spaces import ListedSpace, Space, listed, load_space
 
 if TYPE_CHECKING:
     from metanas.tables import Table
@@ -24,7 +24,7 @@ SECONDS = "cost/seconds"
 
 
 class Values(dict[str, float]):
-    """Validation metrics by name; asking for another metric says what is there."""
+    """Validation metrics, and costs that the board asks for, by name; asking for another says what is there."""
 
     def __missing__(self, name: str) -> float:
         """Raise :class:`~metanas.errors.StrategyError`."""
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     """What a training gives.
 
     Attributes:
-        values: validation metrics.
+        values: validation metrics, and costs of the architecture that objectives or constraints ask for.
         curve: the objective at each measured epoch, ``(n_epochs,)``, or None; a copy.
     """
 
@@ -75,19 +75,27 @@ class TableOracle:
         epochs: the epochs of the table up to ``max_epochs`` at which the objective, and the seconds if there are any,
             were measured; 1, a whole training, where the table has no epochs.
         timed: whether the table has ``cost/seconds``.
-        metrics: the validation metrics that it answers with.
+        metrics: the metrics that it answers with: the objective, other validation metrics, costs.
     """
 
     def __init__(
-        self, table: Table, objective: Objective, *, space: Space | None = None, max_epochs: int | None = None
+        self,
+        table: Table,
+        objective: Objective,
+        *,
+        space: Space | None = None,
+        max_epochs: int | None = None,
+        costs: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
         """Copy what a strategy may know out of ``table``.
 
         Args:
             table: the measured values.
-            objective: what is optimized, one of the table's validation metrics.
+            objective: what is optimized (the first of several), one of the table's validation metrics.
             space: the architectures to answer for; the table's space if None.
             max_epochs: epochs of a full training; the table's last if None.
+            costs: what else every answer holds, the same after any number of epochs: metrics of the untrained
+                architecture by name, ``(index range,)``.
 
         Raises:
             UnknownNameError: the table has no such metric or epoch.
@@ -120,6 +128,8 @@ class TableOracle:
         self._curves = self._columns[objective.metric]
         self._has_curve = len(self.epochs) > 1
         self._rows: list[int] = row_of_index.tolist()
+        if costs:
+            self._answer_by_index(row_of_index, costs)
         self._indices: dict[Arch, int] = {}
         self._records: dict[int, list[tuple[float, ...]]] = {}  # by epochs, then by row: plain lists are quick to read
         self._names: dict[int, tuple[str, ...]] = {}  # of the metrics of a record
@@ -163,6 +173,22 @@ class TableOracle:
 
     def _position(self, epochs: int) -> int:
         return self.epochs.index(epochs)
+
+    def _answer_by_index(self, row_of_index: NDArray[np.int32], costs: Mapping[str, NDArray[np.float64]]) -> None:
+        """Give every index a row of its own: architectures that share a row of the table may differ in cost."""
+        for name, values in costs.items():
+            if len(values) != len(row_of_index) or np.isnan(values[listed(self.space).indices]).any():
+                msg = (
+                    f"A search over {self.space.name!r} needs {name} of each of its {len(listed(self.space)):,} cells."
+                )
+                raise NotMeasuredError(msg)
+        self._columns = {name: values[row_of_index] for name, values in self._columns.items()}
+        self._curves = self._columns[self.metrics[0]]
+        self._seconds = self._seconds[row_of_index] if self._seconds is not None else None
+        for name, values in costs.items():
+            self._columns[name] = np.repeat(np.asarray(values, dtype=np.float64)[:, None], len(self.epochs), axis=1)
+        self.metrics = (*self.metrics, *(name for name in costs if name not in self.metrics))
+        self._rows = list(range(len(row_of_index)))
 
     def _check_complete(self, table: Table, metric: str) -> NDArray[np.int32]:
         """Check that a search cannot run into a hole: every architecture of the space has its label and its time.

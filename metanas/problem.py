@@ -210,6 +210,7 @@ class Requirements:
         scores: it needs zero-cost scores.
         space: attributes and methods that the space must have beyond those of every
             :class:`~metanas.spaces.Space`, as ``("indices",)`` for a list of all architectures.
+        repeats: it may ask again for a training that it has asked for, and means it, as its paper does.
     """
 
     objectives: Literal["one", "several", "any"] = "one"
@@ -217,6 +218,7 @@ class Requirements:
     constraints: bool = False
     scores: bool = False
     space: tuple[str, ...] = ()
+    repeats: bool = False
 
     def unmet(self, problem: Problem) -> str | None:
         """Return what ``problem`` lacks, as the end of "the strategy needs …"; None if the two fit."""

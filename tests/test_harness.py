@@ -16,7 +16,7 @@ from metanas.checks import LandscapeOracle
 from metanas.errors import InvalidValueError, StrategyError
 from metanas.harness import Replay, Rules, Trace, generator, make_problem, search
 from metanas.oracles import Answer, TableOracle, Values
-from metanas.problem import Budget, Objective, Observation, Trial
+from metanas.problem import Budget, Constraint, Objective, Observation, Trial
 from metanas.spaces import load_space
 from metanas.strategies import find_strategy
 from metanas.tables import Table
@@ -153,8 +153,39 @@ def test_fewer_epochs_than_before_are_a_repeat() -> None:
 def test_a_budget_in_trainings_counts_parts() -> None:
     trace, _ = run([(A, 1), (B, 2), (C, 1), (D, 4)], {}, fidelity="any", budget=Budget(trainings=2))
     assert len(trace.index) == 4
-    with pytest.raises(StrategyError, match=r"trial 2: asks beyond the budget: .* costs 4 epochs, and 3 are left"):
-        run([(A, 1), (B, 4)], {}, fidelity="any", budget=Budget(trainings=1))
+
+
+def test_a_training_that_costs_more_than_is_left_is_the_last_and_does_not_count() -> None:
+    trace, strategy = run([(A, 1), (B, 4), (C, 1)], {}, fidelity="any", budget=Budget(trainings=1))
+    assert trace.index.tolist() == [A, B]
+    assert trace.told.tolist() == [0]
+    assert strategy.log == [f"ask {A}", f"tell {A}", f"ask {B}"]
+    trace, strategy = run([(A, 2), (B, 4), (C, 1)], {}, fidelity="any", budget=Budget(trainings=1), workers=3)
+    assert trace.told.tolist() == [0]  # what was under way is told
+    again = search(
+        Replay([Trial(SPACE.arch(index), epochs) for index, epochs in ((A, 2), (B, 4))]),
+        ScriptedOracle({}), ACCURACY, Rules(Budget(trainings=1), fidelity="any", workers=3),
+    )  # fmt: skip
+    assert again.told.tolist() == [0]
+
+
+def test_a_problem_says_which_epochs_may_be_asked_for() -> None:
+    oracle, budget = ScriptedOracle({}), Budget(trainings=1)
+    assert make_problem(oracle, ACCURACY, Rules(budget)).epochs == (4,)
+    assert make_problem(oracle, ACCURACY, Rules(budget, fidelity="any")).epochs == (1, 2, 4)
+
+
+def test_a_problem_holds_objectives_constraints_and_scores_that_no_one_can_change() -> None:
+    scores = {"proxy/nwot": np.arange(5.0)}
+    both = (ACCURACY, Objective("cost/macs", "minimize"))
+    limits = (Constraint("cost/macs", 3.0),)
+    made = make_problem(ScriptedOracle({}), both, Rules(Budget(trainings=1)), constraints=limits, scores=scores)
+    assert (made.objectives, made.constraints) == (both, limits)
+    with pytest.raises(ValueError, match="read-only"):
+        made.scores["proxy/nwot"][0] = 7
+    with pytest.raises(TypeError):
+        made.scores["proxy/other"] = np.zeros(5)  # type: ignore[index]
+    scores["proxy/nwot"][0] = 7  # who made them still can
 
 
 def test_free_repeats_for_ever_are_an_error() -> None:

@@ -37,9 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
+    "checkpoint": {"arch", "errors", "oracles"},
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
-        *("arch", "charts", "errors", "extras", "files", "harness", "oracles", "problem", "published", "spaces"),
+        *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "problem", "published", "spaces"),
         *("strategies", "tables"),
     },
 }

@@ -53,6 +53,21 @@ def test_a_seed_that_was_not_run_is_left_out(table: Table) -> None:
     assert not np.isnan(values[:, 2]).all()
 
 
+def test_costs_are_in_every_answer_and_are_the_architectures_own(table: Table, oracle: TableOracle) -> None:
+    latency = np.arange(15_625, dtype=np.float64) + 1
+    dear = TableOracle(table, ACCURACY, costs={"latency/made_up": latency})
+    assert dear.metrics == (*oracle.metrics, "latency/made_up")
+    for index in dear.space.indices[::200].tolist():
+        for epochs in table.epochs:
+            plain, (values, curve) = oracle.answer(index, epochs), dear.answer(index, epochs)
+            assert values == {**plain.values, "latency/made_up": index + 1.0}
+            assert np.array_equal(curve, plain.curve)
+            assert dear.seconds(index, epochs) == oracle.seconds(index, epochs)
+    latency[int(dear.space.indices[7])] = np.nan
+    with pytest.raises(NotMeasuredError, match=r"latency/made_up of each of its 4,096"):
+        TableOracle(table, ACCURACY, costs={"latency/made_up": latency})
+
+
 def test_all_members_of_a_class_get_one_answer(oracle: TableOracle) -> None:
     space = load_space("nb201-conv")
     for index in space.indices[::200].tolist():
@@ -138,7 +153,8 @@ def test_nothing_that_a_strategy_is_handed_leads_to_test(table: Table) -> None:
 
 def test_a_problem_and_an_observation_have_no_other_fields() -> None:
     assert [field.name for field in dataclasses.fields(Problem)] == [
-        *("space", "objectives", "max_epochs", "budget", "workers", "knowledge", "data")
+        *("space", "objectives", "max_epochs", "budget", "workers", "knowledge", "data"),
+        *("constraints", "epochs", "scores"),
     ]
     assert Observation._fields == ("trial", "values", "curve", "seconds")
 

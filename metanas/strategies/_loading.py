@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metanas.errors import MetanasError, StrategyError, UnknownNameError
-from metanas.problem import Problem, Strategy
+from metanas.problem import Problem, Requirements, Strategy
 from metanas.strategies._imports import check_imports
 
 _HOME = "metanas.strategies"
@@ -35,6 +35,7 @@ class _Found(NamedTuple):
     name: str
     spec: str
     sha256: str | None
+    requires: Requirements
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Source:
     def label(self) -> str:
         """The name, with the configuration where one is given."""
         return self.name + "".join(f",{key}={_written(value)}" for key, value in sorted(self.config.items()))
+
+    @property
+    def requires(self) -> Requirements:
+        """What it needs of a problem: ``REQUIRES`` of the object or of its file; the defaults if neither has any."""
+        return _resolve(self.spec).requires
 
     def build(self, problem: Problem, rng: np.random.Generator) -> Strategy:
         """Make the strategy.
@@ -137,7 +143,7 @@ def _resolve(spec: str) -> _Found:
     """Find and import what ``spec`` names."""
     if spec in strategy_names():
         module = importlib.import_module(f"{_HOME}.{spec}")
-        return _Found(_attribute(module, "build", spec), spec, spec, None)
+        return _Found(_attribute(module, "build", spec), spec, spec, None, requirements(module.build, module))
     where, _, attribute = spec.rpartition(":")
     if spec.endswith(".py"):
         where, attribute = spec, "build"
@@ -160,7 +166,22 @@ def _resolve(spec: str) -> _Found:
     if name in strategy_names():
         msg = f"{spec} has the name of a built-in strategy ({_built_in()}); give it another name."
         raise StrategyError(msg)
-    return _Found(_attribute(module, attribute, spec), name, f"{where}:{attribute}", hashlib.sha256(source).hexdigest())
+    make, sha256 = _attribute(module, attribute, spec), hashlib.sha256(source).hexdigest()
+    return _Found(make, name, f"{where}:{attribute}", sha256, requirements(make, module))
+
+
+def requirements(make: Build, module: object = None) -> Requirements:
+    """Return what ``make`` or its module states as ``REQUIRES``, the defaults if neither does.
+
+    Raises:
+        StrategyError: it is no :class:`~metanas.problem.Requirements`.
+    """
+    home = sys.modules.get(getattr(make, "__module__", "")) if module is None else module
+    stated = getattr(make, "REQUIRES", getattr(home, "REQUIRES", Requirements()))
+    if not isinstance(stated, Requirements):
+        msg = f"REQUIRES of a strategy must be a metanas.problem.Requirements, but got {stated!r}."
+        raise StrategyError(msg)
+    return stated
 
 
 def _built_in() -> str:

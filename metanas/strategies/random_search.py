@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from metanas.problem import Observation, Problem, Trial
+from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.strategies.base import Memory, Unique
+
+REQUIRES = Requirements(objectives="any")
 
 
 class RandomSearch:

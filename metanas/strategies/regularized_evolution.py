@@ -18,8 +18,10 @@ import numpy as np
 
 from metanas.arch import Arch
 from metanas.errors import InvalidValueError
-from metanas.problem import Observation, Problem, Trial
+from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.strategies.base import Memory, Unique
+
+REQUIRES = Requirements(repeats=True)
 
 _PATIENCE = 100  # known children before a random architecture takes their place
 

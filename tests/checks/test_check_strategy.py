@@ -11,12 +11,14 @@ import pytest
 from metanas.arch import Arch
 from metanas.checks import LandscapeOracle, check_strategy
 from metanas.errors import StrategyError
-from metanas.problem import Objective, Observation, Problem, Trial
+from metanas.problem import Objective, Observation, Problem, Requirements, Trial
 from metanas.spaces import load_space
 
 
 class Sound:
     """A strategy that keeps the contract: half of its trials are neighbours of the best."""
+
+    REQUIRES = Requirements(repeats=True)
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self.problem, self.rng = problem, rng
@@ -136,6 +138,82 @@ def test_less_than_full_trainings_are_asked_for_on_request() -> None:
         check_strategy(AnyEpochs)
 
 
+def test_a_training_is_not_paid_twice_unless_it_is_meant() -> None:
+    class Forgetful(Sound):
+        REQUIRES = Requirements()
+
+    with pytest.raises(StrategyError, match=r"pays again for architecture \d+ with 4 epochs.*repeats=True"):
+        check_strategy(Forgetful)
+
+
+class Several:
+    """Prefers what is cheap, of three objectives."""
+
+    REQUIRES = Requirements(objectives="several", constraints=True, scores=True)
+
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        assert [objective.metric for objective in problem.objectives] == [
+            *("validation/accuracy", "latency/made_up", "cost/parameters")
+        ]
+        assert set(problem.scores) == {"proxy/made_up", "latency/made_up", "cost/parameters"}
+        assert 0.1 < np.mean(problem.scores["latency/made_up"][problem.space.indices] <= 6) < 0.9
+        assert [constraint.metric for constraint in problem.constraints] == ["latency/made_up"]
+        self.problem, self.rng = problem, rng
+        self.seen: set[Arch] = set()
+
+    def ask(self) -> Trial:
+        while (arch := self.problem.space.sample(self.rng)) in self.seen:
+            pass
+        self.seen.add(arch)
+        return Trial(arch, self.problem.max_epochs)
+
+    def tell(self, observation: Observation) -> None:
+        assert len([objective.score(observation.values) for objective in self.problem.objectives]) == 3
+        known = self.problem.scores["latency/made_up"][self.problem.space.index(observation.trial.arch)]
+        assert observation.values["latency/made_up"] == known
+        assert self.problem.feasible(observation.values) == (known <= 6)
+
+
+def test_a_strategy_is_checked_on_the_kind_of_problem_that_it_requires() -> None:
+    check_strategy(Several, trainings=20)
+
+
+def test_a_strategy_of_any_number_of_objectives_is_checked_with_one_and_with_three() -> None:
+    seen = set()
+
+    class Any(Sound):
+        REQUIRES = Requirements(objectives="any", repeats=True)
+
+        def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+            super().__init__(problem, rng)
+            seen.add(len(problem.objectives))
+
+        def tell(self, observation: Observation) -> None: ...
+
+    check_strategy(Any, trainings=20)
+    assert seen == {1, 3}
+
+
+def test_spaces_without_what_is_required_are_left_out() -> None:
+    class Rewiring(Sound):
+        REQUIRES = Requirements(space=("rewire",))
+
+    with pytest.raises(StrategyError, match="requires a space with rewire, and none of"):
+        check_strategy(Rewiring)
+
+
+def test_a_state_that_outlives_a_run_is_found() -> None:
+    class Shared(Sound):
+        asked = 0
+
+        def choose(self) -> Arch:
+            Shared.asked += 1
+            return self.problem.space.arch(int(self.problem.space.indices[Shared.asked % 1000]))
+
+    with pytest.raises(StrategyError, match="two runs from the same seed differ"):
+        check_strategy(Shared)
+
+
 def test_settings_are_handed_on() -> None:
     class Set(Sound):
         def __init__(self, problem: Problem, rng: np.random.Generator, *, greed: float) -> None:
@@ -150,7 +228,8 @@ def test_settings_are_handed_on() -> None:
 def test_a_file_is_checked_by_name(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
-        "from metanas.problem import Trial\n"
+        "from metanas.problem import Requirements, Trial\n"
+        "REQUIRES = Requirements(repeats=True)\n"
         "class Fixed:\n"
         "    def __init__(self, problem, rng): self.arch = problem.space.sample(rng)\n"
         "    def ask(self): return Trial(self.arch, 4)\n"
