@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metanas.cli import _findings
 from metanas.cli._common import console, print_json
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def command(
 
         metanas lint my-table.h5 --json
     """
-    from metanas.errors import InvalidFileError
     from metanas.tables import find_entry, table_names
     from metanas.tables.lint import lint
 
@@ -42,38 +41,9 @@ def command(
         entry = None if name.endswith(".h5") else find_entry(name)
         found[entry.name if entry else name] = lint(entry.path if entry else Path(name), entry)
     if as_json:
-        print_json(
-            [
-                {"table": name, "sound": not _errors(findings), "findings": [_as_json(finding) for finding in findings]}
-                for name, findings in found.items()
-            ]
-        )
+        print_json([{"table": name, **_findings.as_json(findings)} for name, findings in found.items()])
+    elif found:
+        _findings.show(console(), found)
     else:
-        _show(found)
-    return InvalidFileError.exit_code if any(map(_errors, found.values())) else 0
-
-
-def _as_json(finding: Finding) -> dict[str, object]:
-    return {"rule": finding.rule, **asdict(finding)}
-
-
-def _errors(findings: tuple[Finding, ...]) -> int:
-    return sum(finding.severity == "error" for finding in findings)
-
-
-def _show(found: dict[str, tuple[Finding, ...]]) -> None:
-    from rich.text import Text
-
-    shown = console()
-    if not found:
-        shown.print("No table is published here yet. Build one: metanas build --help")
-    for name, findings in found.items():
-        errors = _errors(findings)
-        counts = ((errors, "error"), (len(findings) - errors, "warning"))
-        said = ", ".join(f"{count} {what}{'s' * (count > 1)}" for count, what in counts if count)
-        shown.print(Text(f"{name}: {said or 'sound'}", style="bold"), soft_wrap=True)
-        for finding in findings:
-            head = Text(
-                f"  {finding.severity} {finding.rule}: ", style="red" if finding.severity == "error" else "yellow"
-            )
-            shown.print(head + Text(str(finding), style="default"), soft_wrap=True)
+        console().print("No table is published here yet. Build one: metanas build --help")
+    return _findings.exit_code(found.values())

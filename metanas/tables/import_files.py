@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from metanas.errors import InvalidFileError
 from metanas.extras import require
 
 LARGEST = 8 * 2**30  # bytes of all arrays of a file when they are unpacked
+LARGEST_TEXT = 2**29  # characters of a CSV file; each cell of it becomes a string, of some 60 bytes
 _NOT_MEASURED = {"", "nan", "na", "null", "none"}
 
 
@@ -65,8 +67,8 @@ def _read_csv(path: Path) -> dict[str, NDArray[Any]]:
         # gzip.open has the signature of open for text
         opener = gzip.open if path.name.endswith(".gz") else open
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, strict=True))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            rows = list(csv.reader(_limited(file, path), strict=True))
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
         msg = f"{path} is no sound CSV file in UTF-8 ({error})."
         raise InvalidFileError(msg) from error
     if not rows:
@@ -81,6 +83,17 @@ def _read_csv(path: Path) -> dict[str, NDArray[Any]]:
             msg = f"{path} has {len(head)} columns, but row {number} has {len(row)}."
             raise InvalidFileError(msg)
     return {name: np.array([row[i] for row in body], dtype=np.str_) for i, name in enumerate(head)}
+
+
+def _limited(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file, so many characters and no more: a few packed bytes may unpack to any number."""
+    left = LARGEST_TEXT
+    while line := file.readline(left + 1):
+        left -= len(line)
+        if left < 0:
+            msg = f"{path} holds more than {LARGEST_TEXT:,} characters of text; divide it, or write it as npz."
+            raise InvalidFileError(msg)
+        yield line
 
 
 def _read_parquet(path: Path) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metanas import published
 from metanas.errors import InvalidValueError
-from metanas.tables.registry import register
+from metanas.tables.registry import Entry, register
 from metanas.tables.schema import RESULTS, Metric
 from metanas.tables.write import write_table
 
@@ -45,6 +45,7 @@ class Imported:
         rows: architectures that have any value.
         metrics: names of its metrics.
         notes: what was noticed and is no error.
+        registered: its entry in the registry; None if it went to a folder.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Imported:
     rows: int
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
+    registered: Entry | None = None
 
 
 def table_names(name: str, runs: Sequence[Run]) -> dict[Run, str]:
@@ -143,14 +145,16 @@ class Store:
                 protocol=protocol,
                 provenance=provenance,
             )
-            path = built
+            path, entry = built, None
             if self.folder is None:
                 card = _card(name, about, content, notes)
-                path = register(built, card, replace=self.replace, place=published.cache()).path
+                entry = register(built, card, replace=self.replace, place=published.cache())
+                path = entry.path
         any_value = np.zeros(len(content.arch_index), dtype=bool)
         for _, values in content.metrics.values():
             any_value |= ~np.isnan(values).reshape(len(values), -1).all(axis=1)
-        return Imported(name, path, sha256, run[0], int(any_value.sum()), tuple(content.metrics), tuple(notes))
+        rows = int(any_value.sum())
+        return Imported(name, path, sha256, run[0], rows, tuple(content.metrics), tuple(notes), entry)
 
     def _own_path(self, name: str) -> Path:
         path = Path(str(self.folder)) / f"{name}.h5"

@@ -39,7 +39,40 @@ def test_into_a_folder_as_json(run: Run, columns: Path, tmp_path: Path) -> None:
     (entry,) = json.loads(run("import", "columns", columns, *arguments)[1])
     assert entry["path"] == str(tmp_path / "out" / "mine" / "first-v1.h5")
     assert (entry["table"], entry["task"], entry["architectures"], entry["notes"]) == ("mine/first-v1", "toy", 12, [])
+    assert entry["sound"]
+    assert {finding["rule"] for finding in entry["findings"]} == {"holes_are_declared", "members_of_a_class_agree"}
     assert not (tmp_path / "cache").exists()
+
+
+def test_every_table_is_linted_and_kept(run: Run, columns: Path, tmp_path: Path) -> None:
+    """Values that may be written but are wrong: the table is kept, the finding shown, the exit code says it."""
+    rows = "\n".join(f"{i},{50 + i},{0.5 + i}" for i in range(12))
+    columns.write_text(f"index,toy/validation/accuracy@200,toy/cost/parameters\n{rows}\n", encoding="utf-8")
+    arguments = ("import", "columns", columns, "--space", "nb201", "--name", "mine/first-v1")
+    code, out, error = run(*arguments)
+    assert (code, error) == (2, "")
+    assert "mine/first-v1: 12 architectures on toy" in out
+    assert "mine/first-v1: 1 error, 3 warnings" in out
+    assert "holes_are_declared: Not measured are 15,613 of 15,625 architectures" in out
+    assert "error counts_are_whole: 'cost/parameters' must be whole numbers, but 12 are not" in out
+    assert "Imported all the same" in out
+    assert "53" in run("query", "mine/first", "3", "--metric", "validation/accuracy")[1]
+    code, out, _ = run("lint", "mine/first")
+    assert code == 2
+    assert "error counts_are_whole" in out
+    code, out, _ = run(*arguments, "--out", tmp_path / "out", "--json")
+    assert code == 2
+    (entry,) = json.loads(out)
+    assert not entry["sound"]
+    assert Path(entry["path"]).is_file()
+
+
+def test_a_sound_table_is_said_to_be_sound(run: Run, columns: Path) -> None:
+    rows = "\n".join(f"{i},{5 + i}" for i in range(15_625))
+    columns.write_text(f"index,toy/latency/phone\n{rows}\n", encoding="utf-8")
+    code, out, _ = run("import", "columns", columns, "--space", "nb201", "--name", "mine/first-v1")
+    assert code == 0
+    assert "Lint: 1 of 1 tables sound" in out
 
 
 def test_what_is_wrong_is_said_with_its_row(run: Run, columns: Path) -> None:
@@ -59,7 +92,7 @@ def test_nb201_from_a_folder(run: Run, columns: Path, tmp_path: Path) -> None:
     assert "Note: 15,624 of 15,625 cells are not there" in out
 
 
-@pytest.mark.parametrize("name", ["columns", "nb201"])
+@pytest.mark.parametrize("name", ["columns", "nats", "nb101", "nb201", "nbgraph"])
 def test_help_teaches_by_an_example(run: Run, name: str) -> None:
     code, out, _ = run("import", name, "--help")
     assert code == 0

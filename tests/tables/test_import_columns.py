@@ -13,8 +13,9 @@ import pytest
 from metanas import published
 from metanas.errors import InvalidFileError, InvalidValueError, NotMeasuredError, UnknownNameError
 from metanas.spaces import load_space
-from metanas.tables import Table, load_table
+from metanas.tables import Table, import_files, load_table
 from metanas.tables.import_columns import import_columns
+from metanas.tables.import_files import read_columns
 from metanas.tables.import_map import load_map, map_names
 from metanas.tables.import_store import Imported, Store
 
@@ -427,6 +428,26 @@ def test_files_that_are_none(tmp_path: Path, name: str, data: bytes | None, matc
         (tmp_path / name).write_bytes(data)
     with pytest.raises(InvalidFileError, match=match):
         import_columns(tmp_path / name, name="mine/a-v1", store=Store(tmp_path), space="nb201")
+
+
+@pytest.mark.parametrize("line", [b"1,50\n", b"1" * 100])
+def test_a_few_bytes_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    monkeypatch.setattr(import_files, "LARGEST_TEXT", 10_000)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"index,toy/validation/accuracy@200\n" + line * 10_000))
+    assert path.stat().st_size < 2_000
+    with pytest.raises(InvalidFileError, match="holds more than 10,000 characters of text"):
+        read_columns(path)
+    path.write_bytes(gzip.compress(b"index,toy/validation/accuracy@200\n" + line[:5] * 100 + b"\n")[:-20])
+    with pytest.raises(InvalidFileError, match="no sound CSV"):
+        read_columns(path)
+
+
+def test_arrays_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_files, "LARGEST", 10_000)
+    np.savez_compressed(tmp_path / "bomb.npz", index=np.zeros(10_000))
+    with pytest.raises(InvalidFileError, match="10,000 are allowed"):
+        read_columns(tmp_path / "bomb.npz")
 
 
 def test_objects_in_an_npz_are_not_unpickled(files: Files) -> None:

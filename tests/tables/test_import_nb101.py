@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from metanas.cli import main
 from metanas.errors import InvalidFileError, NotMeasuredError
 from metanas.spaces.nb101 import EDGES, SPACE, VERTICES
 from metanas.tables import Table
@@ -165,3 +167,31 @@ def test_the_published_sample(published_tables: Path, imported: Callable[[Arrays
         assert len(table) == 4_001
         column = np.sort(table.column("validation/accuracy"))
         np.testing.assert_allclose(column, np.sort(100 * arrays["val_acc"][:, position]), rtol=1e-6)
+
+
+def test_the_command(
+    arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("METANAS_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    np.savez(tmp_path / "sample.npz", **arrays)
+    assert main(["import", "nb101", str(tmp_path / "sample.npz")]) == 0
+    said = capsys.readouterr().out
+    for epochs in EPOCHS:
+        assert f"published/nb101-cifar10-{epochs}ep-v1: {len(CELLS)} architectures on cifar10" in said
+    assert "Lint: 4 of 4 tables sound" in said
+    cell = SPACE.format(CELLS[2])
+    assert main(["query", "published/nb101-cifar10-36ep", cell, "--metric", "validation/accuracy", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["answers"]
+    assert row["values"]["validation/accuracy"] == pytest.approx(100 * arrays["val_acc"][2, 2], rel=1e-6)
+    other = SPACE.format(SPACE.parse("conv1x1-bn-relu(0)|output(1)"))
+    assert main(["query", "published/nb101-cifar10-36ep", other, "--metric", "validation/accuracy"]) == 3
+    arguments = ["--name", "mine/cells-v1", "--out", str(tmp_path / "out"), "--json"]
+    capsys.readouterr()
+    assert main(["import", "nb101", str(tmp_path / "sample.npz"), *arguments]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert [entry["table"] for entry in made] == [f"mine/cells-{epochs}ep-v1" for epochs in EPOCHS]
+    assert all(entry["sound"] and Path(entry["path"]).is_file() for entry in made)
+    np.savez(tmp_path / "sample.npz", **arrays | {"hash": arrays["hash"][::-1]})
+    assert main(["import", "nb101", str(tmp_path / "sample.npz"), *arguments]) == 2
+    assert "row 0: the cell" in capsys.readouterr().err

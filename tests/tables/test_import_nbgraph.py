@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pickle
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from metanas.cli import main
 from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.harness import Rules, generator, make_problem, search
 from metanas.oracles import TableOracle
@@ -19,7 +21,7 @@ from metanas.problem import Budget, Objective
 from metanas.spaces import load_space
 from metanas.strategies import find_strategy
 from metanas.tables import Table
-from metanas.tables.import_nbgraph import PACKAGE, TASKS, import_nbgraph
+from metanas.tables.import_nbgraph import PACKAGE, import_nbgraph
 from metanas.tables.import_store import Store
 
 WHOLE, PROTEINS = load_space("nbgraph"), load_space("nbgraph-proteins")
@@ -31,14 +33,15 @@ def records(space: Any, n: int | None = None) -> Records:
     rng = np.random.default_rng(0)
     representatives = np.unique(space.canonical_indices[space.indices])[:n].tolist()
     keys = [space.published_key(space.arch(index)) for index in representatives]
+    quality = rng.uniform(0.5, 0.9, len(keys))
     return {
         key: {
-            "valid_perf": float(rng.uniform(0.5, 0.9)),
-            "perf": np.float64(rng.uniform(0.5, 0.9)),  # as the published files mix them
+            "valid_perf": float(quality[number]),
+            "perf": np.float64(quality[number] + rng.normal(0, 0.02)),  # as the published files mix them
             "latency": float(rng.uniform(1e-3, 1e-2)),
             "para": np.float64(rng.integers(10**5, 10**6) / 1e6),
         }
-        for key in keys
+        for number, key in enumerate(keys)
     }
 
 
@@ -132,12 +135,36 @@ def test_a_missing_file_and_an_unknown_data_set(tmp_path: Path) -> None:
         import_nbgraph(tmp_path, store=Store(tmp_path), tasks=["core"])
 
 
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("METANAS_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for task in ("cora", "computers"):
+        write(tmp_path, task, records(WHOLE, 200))
+    write(tmp_path, "proteins", records(PROTEINS, 100))
+    assert main(["import", "nbgraph", str(tmp_path), "--task", "computers", "--task", "proteins"]) == 0
+    said = capsys.readouterr().out
+    assert "published/nbgraph-computers-v1: 200 architectures on computers" in said
+    assert "published/nbgraph-proteins-v1: 100 architectures on proteins" in said
+    assert "cora" not in said
+    key, record = next(iter(records(WHOLE, 200).items()))
+    cell = WHOLE.format(WHOLE.arch(_index(key)))
+    assert main(["query", "published/nbgraph-computers", cell, "--metric", "test/accuracy"]) == 0
+    assert f"{100 * record['perf']:.2f}" in capsys.readouterr().out
+    assert main(["import", "nbgraph", str(tmp_path)]) == 2
+    assert "There is no file" in capsys.readouterr().err
+    arguments = ["--task", "cora", "--name", "mine/graphs-v1", "--out", str(tmp_path / "out"), "--json"]
+    assert main(["import", "nbgraph", str(tmp_path), *arguments]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["table"], entry["architectures"], entry["sound"]) == ("mine/graphs-cora-v1", 200, True)
+
+
 def test_the_installed_package(tmp_path: Path) -> None:
     if importlib.util.find_spec(PACKAGE) is None:
         pytest.skip("nas-bench-graph is not installed")
-    made = import_nbgraph(store=Store(tmp_path), tasks=["cora", "proteins"])
-    assert [entry.rows for entry in made] == [26_206, 2_021]
+    made = import_nbgraph(store=Store(tmp_path), tasks=("computers", "arxiv", "proteins"))
+    assert [entry.rows for entry in made] == [26_206, 26_206, 2_021]
     assert PACKAGE not in sys.modules
-    cora = Table.open(made[0].path)
-    assert set(TASKS) >= {entry.task for entry in made}
-    assert not np.isnan(cora.query(WHOLE.indices, "validation/accuracy")).any()
+    for entry in made[:-1]:
+        table = Table.open(entry.path)
+        assert not np.isnan(table.query(WHOLE.indices, "validation/accuracy")).any()
+    assert not np.isnan(Table.open(made[-1].path).query(PROTEINS.indices, "validation/roc_auc")).any()

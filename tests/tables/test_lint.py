@@ -131,6 +131,7 @@ SPLITS = ("training", "validation", "test")
 TRAININGS = ("cost/seconds", *(f"{split}/{name}" for split in SPLITS for name in ("accuracy", "cross_entropy")))
 TEST = ("test/accuracy", "test/cross_entropy")
 NORM = Metric("training/gradient_norm", "1", "none")
+COUNTED = Metric("cost/parameters_counted", "1", "minimize", ("arch",))
 MEAN = Metric("validation/accuracy_mean", "percent", "maximize", ("arch", "epoch"))
 
 # rule, how to break it, whether the table is one of the builder's, severity, and where the finding is
@@ -194,6 +195,14 @@ CASES: list[tuple[str, Break, bool, str, dict[str, Any]]] = [
     ("metrics_have_the_same_holes", put(CE, (5, 1), np.nan), False, "error", {"metric": CE, "seed": 1}),
     ("metrics_have_the_same_holes", put_all(TEST, (5, 1), np.nan), False, "warning", {"seed": 1}),
     ("trained_architectures_have_costs", put("cost/macs", 4, np.nan), True, "error", {"metric": "cost/macs"}),
+    ("trained_architectures_have_costs", put("cost/macs", 4, np.nan), False, "warning", {"metric": "cost/macs"}),
+    (
+        "stated_costs_are_the_counted",
+        column(COUNTED, lambda file: values_of(file, "cost/parameters") + 28_000 * (np.arange(60) % 10 == 3)),
+        False,
+        "warning",
+        {"metric": "cost/parameters", "count": 6},
+    ),
     ("holes_are_declared", put_all(TRAININGS, (5, 1), np.nan), False, "warning", {"seed": 1, "count": 1}),
     ("holes_are_declared", state(trainings=170), True, "error", {"value": 180.0}),
     ("header_agrees_with_itself", attribute("protocol_sha256", "0" * 64), False, "error", {}),
@@ -248,7 +257,9 @@ def test_a_table_that_breaks_one_rule(
 
 
 def test_every_rule_is_broken_here() -> None:
-    elsewhere = {"file_is_the_published_one", "members_of_a_class_agree"}
+    elsewhere = {
+        *("file_is_the_published_one", "members_of_a_class_agree", "members_of_a_class_cost_the_same"),
+    }
     assert {case[0] for case in CASES} | elsewhere == {check.__name__ for check in CHECKS}
 
 
@@ -360,6 +371,40 @@ def test_members_of_a_class(tmp_path: Path) -> None:
         found = lint(tmp_path / "members.h5")
         assert {finding.rule for finding in found} == rules
         assert all(finding.severity == "warning" and 3 < (finding.value or 0) < 5 for finding in found)
+
+
+def test_dead_operations_that_were_counted(tmp_path: Path, built: Content) -> None:
+    space = load_space("nb201-conv")
+    index, classes = space.indices[:400], space.canonical_indices[space.indices[:400]]
+    live = np.array([len(space.cell(space.arch(int(one))).atoms) for one in index], dtype=np.float64)
+    written = np.array([sum(op > 1 for op in space.arch(int(one)).code) for one in index], dtype=np.float64)
+    for counted, count in ((live, 0), (written, None)):
+        content = {name: (metric(name, ("arch",)), 1000 + counted) for name in ("cost/parameters", "cost/macs")}
+        several = sum(np.ptp(counted[classes == one]) > 0 for one in np.unique(classes))
+        facts = {"arch_index": index, "metrics": content, "provenance": {"source": "elsewhere"}}
+        write_table(tmp_path / "costs.h5", **built | facts)
+        found = [finding for finding in lint(tmp_path / "costs.h5") if finding.rule.startswith("members")]
+        assert [finding.count for finding in found] == ([] if count == 0 else [several, several])
+        assert all(finding.severity == "warning" and finding.arch in index for finding in found)
+    assert several > 10
+
+
+def test_a_mean_beside_its_seeds(tmp_path: Path) -> None:
+    """Where a mean over seeds was published beside the seeds, it is their mean, or someone should look."""
+    content = make_content()
+    values = content["metrics"][ACCURACY][1].astype(np.float64)
+    for off, rows, severity in ((0.0, 1, None), (0.1, 1, "warning"), (0.1, len(values), "error")):
+        mean = np.nanmean(values, axis=1)
+        mean[:rows, :rows] += off
+        metrics = {
+            ACCURACY: (metric(ACCURACY, ("arch", "epoch")), np.minimum(mean, 100)),
+            f"{ACCURACY}_by_seed": (Metric(f"{ACCURACY}_by_seed", "percent", "maximize"), values),
+        }
+        write_table(tmp_path / "mean.h5", **content | {"metrics": metrics, "provenance": {"source": "elsewhere"}})
+        found = [finding for finding in lint(tmp_path / "mean.h5") if finding.rule == "summaries_agree"]
+        assert [finding.severity for finding in found] == ([severity] if severity else [])
+        if found:
+            assert (found[0].metric, found[0].arch) == (ACCURACY, int(content["arch_index"][0]))
 
 
 def test_a_file_that_is_no_table(tmp_path: Path, built: Content) -> None:

@@ -25,7 +25,7 @@ def command(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what has that name and other values.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> int:
     """Import plain columns: an architecture a row, a metric a column.
 
     Each task becomes a table, and so does each run: accuracies after 12 and after 200 epochs are two trainings unless
@@ -45,4 +45,4 @@ def command(
     from metanas.tables.import_columns import import_columns
     from metanas.tables.import_store import Store
 
-    show(import_columns(file, name=name, store=Store(out, replace), space=space, map_name=map_), as_json)
+    return show(import_columns(file, name=name, store=Store(out, replace), space=space, map_name=map_), as_json)

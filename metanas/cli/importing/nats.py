@@ -29,7 +29,7 @@ def command(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what has that name and other values.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> int:
     """Import a NATS-Bench directory of the topology space: a table for each data set and length of training.
 
     Trainings of 12 and of 200 epochs are separate runs and become separate tables, each with its learning curves. Needs
@@ -56,4 +56,4 @@ def command(
 
         store, wanted = Store(out, replace), dataset or tuple(SETS)
         imported = import_nats(folder, store=store, name=name, datasets=wanted, jobs=jobs, report=report)
-    show(imported, as_json)
+    return show(imported, as_json)

@@ -20,7 +20,7 @@ def command(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what has that name and other values.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> int:
     """Import sampled cells of NAS-Bench-101: a table for each number of epochs.
 
     Trainings of 4, 12, 36 and 108 epochs are separate runs, each with its own schedule, and no learning curve. The
@@ -35,4 +35,4 @@ def command(
     from metanas.tables.import_nb101 import import_nb101
     from metanas.tables.import_store import Store
 
-    show(import_nb101(file, name=name, store=Store(out, replace)), as_json)
+    return show(import_nb101(file, name=name, store=Store(out, replace)), as_json)

