@@ -11,27 +11,32 @@ has no axis of seeds; and where the trainings of one cell disagree about its par
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
+from metanas.files import exclusive_lock, remove_temporary
 from metanas.spaces import load_space
 from metanas.spaces.base import listed
 from metanas.tables.import_store import Imported, Store, table_names
-from metanas.tables.nats_cell import SETS, SUFFIX, CellRecord, Run, read_cell, read_pickle
+from metanas.tables.nats_cell import SETS, SUFFIX, read_pickle
 from metanas.tables.nats_columns import RunColumns, protocol
+from metanas.tables.nats_parts import CELLS, Part, read_part, write_part
 
 SPACE = "nb201"
 TABLES = "published/nats-v1"
 LENGTHS = (12, 200)  # epochs of the published trainings
 META = f"meta{SUFFIX}"
-_AT_ONCE = 64  # cells that a worker reads before it hands them over
-Report = Callable[[int, int], None]  # cells read, cells in all
+_PARTS = ".parts"
+_LOCK = ".lock"
+Report = Callable[[int, int], object]  # cells read, cells in all
 
 
 def import_nats(
@@ -45,7 +50,9 @@ def import_nats(
 ) -> list[Imported]:
     """Read every cell of a directory and write a table for each data set and length of training.
 
-    All values are held until they are written: about 1 GB for all 15,625 cells, a quarter for one data set.
+    Cells are read in parts, which are kept in a folder beside the tables until these are written: the same call after a
+    kill goes on with the parts that are missing. For all 15,625 cells the parts take about 1 GB of disk; memory is that
+    of one table at a time.
 
     Args:
         folder: the directory, with ``meta.pickle.pbz2`` and a file for each cell that is there.
@@ -54,7 +61,7 @@ def import_nats(
             ``"published/nats-cifar100-200ep-v1"``.
         datasets: the data sets to take in.
         jobs: processes to read with.
-        report: is told about progress.
+        report: is told about progress; of cells that were read before, at once.
 
     Returns:
         The tables, by data set and length.
@@ -67,38 +74,54 @@ def import_nats(
     for dataset in datasets:
         if dataset not in SETS:
             raise UnknownNameError("data set", dataset, SETS)
+    if jobs < 1:
+        msg = f"jobs must be at least 1, but got {jobs}."
+        raise InvalidValueError(msg)
     table_names(name, list(product(SETS, LENGTHS)))  # a malformed name is refused before anything is read
     files = cell_files(folder)
     texts = _texts(folder / META)
-    indices = sorted(files)
-    runs: dict[Run, RunColumns] = {}
-    digest = hashlib.sha256()
-    for row, record in enumerate(_records(files, indices, tuple(datasets), jobs)):
-        if record.text != texts[record.index]:
-            msg = f"{files[record.index]} must be of {texts[record.index]!r}, but is of {record.text!r}."
-            raise InvalidFileError(msg)
-        digest.update(f"{record.index} {record.sha256}\n".encode())
-        for run, trainings in record.trainings.items():
-            columns = runs.setdefault(run, RunColumns(run, len(indices)))
-            for seed, training in trainings.items():
-                columns.add(row, seed, training)
-        if report is not None:
-            report(row + 1, len(indices))
+    work = _work(store, folder, datasets)
+    try:
+        with exclusive_lock(work / _LOCK):
+            remove_temporary(work)
+            parts = _read(files, texts, tuple(datasets), work, jobs, report or (lambda done, total: None))
+            imported = _put_together(folder, parts, store, name, datasets)
+            for part in parts:
+                part.path.unlink()
+    finally:
+        _clear(work)
+    return imported
+
+
+def _put_together(
+    folder: Path, parts: Sequence[Part], store: Store, name: str, datasets: Sequence[str]
+) -> list[Imported]:
+    """Write the tables, one after the other."""
+    runs = {run for part in parts for run in part.runs}
     if not runs:
         msg = f"{folder} holds no training of {', '.join(datasets)}."
         raise InvalidFileError(msg)
     lengths = sorted({*LENGTHS, *(run.epochs for run in runs)})
     names = table_names(name, list(product(SETS, lengths)))
+    digest = hashlib.sha256()
+    for part in parts:
+        for index, sha256 in zip(part.cells, part.sha256, strict=True):
+            digest.update(f"{index} {sha256}\n".encode())
     about = {
         "source": "NATS-Bench, Dong et al. 2021, arXiv:2009.00437, https://github.com/D-X-Y/NATS-Bench",
         "licence": "MIT",
         "file": folder.name,
         "file_sha256": digest.hexdigest(),  # of the numbers and hashes of all files
     }
+    indices = np.array([index for part in parts for index in part.cells])
     imported = []
     order = list(SETS)
     for run in sorted(runs, key=lambda run: (order.index(run.dataset), run.epochs)):
-        content, notes = runs.pop(run).content(np.array(indices))
+        columns, start = RunColumns(run, len(indices)), 0
+        for part in parts:
+            part.put_into(columns, start)
+            start += len(part.cells)
+        content, notes = columns.content(indices)
         title = f"NATS-Bench, topology space: {run.dataset}, {run.epochs} epochs"
         facts = {"title": title, **about, "protocol": protocol(run)}
         key = (run.dataset.lower(), run.epochs)
@@ -153,29 +176,52 @@ def _our_texts() -> list[str]:
     return [space.format(space.arch(int(index))) for index in space.indices]
 
 
-def _records(
-    files: Mapping[int, Path], indices: Sequence[int], datasets: tuple[str, ...], jobs: int
-) -> Iterator[CellRecord]:
-    """Read cells in the order of their indices."""
+def _read(
+    files: Mapping[int, Path], texts: Sequence[str], datasets: tuple[str, ...], work: Path, jobs: int, report: Report
+) -> list[Part]:
+    """Return the parts, in order; those that are there already are not read again."""
     from joblib import Parallel, delayed
 
-    if jobs < 1:
-        msg = f"jobs must be at least 1, but got {jobs}."
-        raise InvalidValueError(msg)
-    parts = [
-        [(index, files[index]) for index in indices[start : start + _AT_ONCE]]
-        for start in range(0, len(indices), _AT_ONCE)
+    indices = sorted(files)
+    chunks = [
+        [(index, files[index]) for index in indices[start : start + CELLS]] for start in range(0, len(indices), CELLS)
     ]
+    paths = [work / f"part-{number:04}.npz" for number in range(len(chunks))]
+    parts = [read_part(path, cells, datasets) for path, cells in zip(paths, chunks, strict=True)]
+    done = sum(len(part.cells) for part in parts if part is not None)
+    report(done, len(indices))
+    missing = [number for number, part in enumerate(parts) if part is None]
+    arguments = (
+        (paths[number], chunks[number], [texts[index] for index, _ in chunks[number]], datasets) for number in missing
+    )
     if jobs == 1:
-        return chain.from_iterable(_read(part, datasets) for part in parts)
-    read = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch=2 * jobs)
-    return chain.from_iterable(read(delayed(_read)(part, datasets) for part in parts))
+        counts = (write_part(*each) for each in arguments)
+    else:
+        counts = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch=2 * jobs)(
+            delayed(write_part)(*each) for each in arguments
+        )
+    for count in counts:
+        done += count
+        report(done, len(indices))
+    for number in missing:
+        parts[number] = read_part(paths[number], chunks[number], datasets)
+    whole = [part for part in parts if part is not None]
+    if len(whole) < len(parts):
+        msg = "Files of cells changed while they were read. Import again when they no longer do."
+        raise InvalidFileError(msg)
+    return whole
 
 
-def _read(part: list[tuple[int, Path]], datasets: tuple[str, ...]) -> list[CellRecord]:
-    found = []
-    for index, path in part:
-        record = read_cell(path, index)
-        wanted = {run: trainings for run, trainings in record.trainings.items() if run.dataset in datasets}
-        found.append(CellRecord(record.index, record.text, wanted, record.sha256))
-    return found
+def _work(store: Store, folder: Path, datasets: Sequence[str]) -> Path:
+    """Return the folder of the parts: beside the tables, another one for each directory and choice of data sets."""
+    identity = json.dumps([str(folder.resolve()), list(datasets)])
+    return store.place / _PARTS / f"nats-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _clear(work: Path) -> None:
+    """Leave nothing behind unless there are parts to go on with."""
+    if not any(work.glob("part-*.npz")):
+        (work / _LOCK).unlink(missing_ok=True)
+        for folder in (work, work.parent, work.parent.parent):
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from metanas import published
 from metanas.errors import InvalidValueError
+from metanas.files import sha256_of
 from metanas.tables.registry import Entry, register
 from metanas.tables.schema import RESULTS, Metric
 from metanas.tables.write import write_table
@@ -102,6 +103,11 @@ class Store:
     folder: Path | None = None
     replace: bool = False
 
+    @property
+    def place(self) -> Path:
+        """The folder that everything goes into, or below."""
+        return published.cache() if self.folder is None else self.folder
+
     def put(
         self,
         name: str,
@@ -132,7 +138,9 @@ class Store:
         provenance = {"method": "imported: values published by others", **facts, "notes": list(notes)}
         provenance |= _trainings(content)
         with tempfile.TemporaryDirectory() as temporary:
-            built = Path(temporary) / "table.h5" if self.folder is None else self._own_path(name)
+            own = None if self.folder is None else self.folder / f"{name}.h5"
+            kept = own is not None and own.exists() and not self.replace
+            built = Path(temporary) / "table.h5" if own is None or kept else own
             sha256 = write_table(
                 built,
                 name=name,
@@ -145,8 +153,11 @@ class Store:
                 protocol=protocol,
                 provenance=provenance,
             )
-            path, entry = built, None
-            if self.folder is None:
+            path, entry = own or built, None
+            if kept and sha256_of(path) != sha256:
+                msg = f"{path} is there already, with other values. Name another table or folder, or replace it (--replace)."
+                raise InvalidValueError(msg)
+            if own is None:
                 card = _card(name, about, content, notes)
                 entry = register(built, card, replace=self.replace, place=published.cache())
                 path = entry.path
@@ -155,13 +166,6 @@ class Store:
             any_value |= ~np.isnan(values).reshape(len(values), -1).all(axis=1)
         rows = int(any_value.sum())
         return Imported(name, path, sha256, run[0], rows, tuple(content.metrics), tuple(notes), entry)
-
-    def _own_path(self, name: str) -> Path:
-        path = Path(str(self.folder)) / f"{name}.h5"
-        if path.exists() and not self.replace:
-            msg = f"{path} is there already. Name another table or folder, or replace it (--replace)."
-            raise InvalidValueError(msg)
-        return path
 
 
 def _trainings(content: Content) -> dict[str, int]:

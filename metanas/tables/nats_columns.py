@@ -41,12 +41,9 @@ class RunColumns:
     def add(self, row: int, seed: int, training: Training) -> None:
         """Take in one training."""
         for name, values in training.curves.items():
-            by_seed = self.curves.setdefault(name, {})
-            if seed not in by_seed:
-                by_seed[seed] = np.full((self.n_cells, self.run.epochs), np.nan, dtype=np.float32)
             finite = ~np.isinf(values)
             self.infinite += int((~finite).sum())
-            by_seed[seed][row] = np.where(finite, values, np.nan)
+            self.curve(name, seed)[row] = np.where(finite, values, np.nan)
         scalars = {
             **training.evaluation_seconds,
             "cost/parameters": training.parameters,
@@ -58,7 +55,21 @@ class RunColumns:
         elif len(training.epoch_seconds):
             self.clocks[row, seed] = np.cumsum(training.epoch_seconds)
         for name, value in scalars.items():
-            self.scalars.setdefault(name, {}).setdefault(seed, np.full(self.n_cells, np.nan))[row] = value
+            self.scalar(name, seed)[row] = value
+
+    def curve(self, name: str, seed: int) -> NDArray[np.float32]:
+        """Return the array of a metric by epoch, ``(n_cells, n_epochs)``; a new one is all NaN."""
+        by_seed = self.curves.setdefault(name, {})
+        if seed not in by_seed:
+            by_seed[seed] = np.full((self.n_cells, self.run.epochs), np.nan, dtype=np.float32)
+        return by_seed[seed]
+
+    def scalar(self, name: str, seed: int) -> NDArray[np.float64]:
+        """Return the array of what has no epochs, ``(n_cells,)``; a new one is all NaN."""
+        by_seed = self.scalars.setdefault(name, {})
+        if seed not in by_seed:
+            by_seed[seed] = np.full(self.n_cells, np.nan)
+        return by_seed[seed]
 
     def content(self, indices: NDArray[np.int64]) -> tuple[Content, list[str]]:
         """Return what the table holds, and what was noticed; lets go of the values.

@@ -488,9 +488,12 @@ def test_tables_go_to_the_cache_and_never_to_the_checkout(
 
 def test_a_file_that_is_there_is_not_overwritten_unasked(files: Files) -> None:
     path = files.npz(index=ROWS, **{"toy/validation/accuracy@1": values(0)})
-    files.bring(path)
+    [made] = files.bring(path)
+    assert files.bring(path)[0].sha256 == made.sha256  # the same once more
+    path = files.npz(index=ROWS, **{"toy/validation/accuracy@1": values(1)})
     with pytest.raises(InvalidValueError, match="is there already"):
         files.bring(path)
+    assert Table(made.path).sha256 == made.sha256
     assert files.bring(path, store=Store(files.folder / "out", replace=True))
 
 

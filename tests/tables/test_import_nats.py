@@ -6,6 +6,9 @@ import bz2
 import os
 import pickle
 import shutil
+import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +18,14 @@ import numpy as np
 import pytest
 
 from metanas.errors import InvalidFileError, InvalidValueError, MetanasError, NotMeasuredError, UnknownNameError
+from metanas.files import exclusive_lock
+from metanas.spaces import load_space
 from metanas.tables import Table
-from metanas.tables.import_nats import import_nats
+from metanas.tables import import_nats as import_nats_module
+from metanas.tables.import_nats import cell_files, import_nats
 from metanas.tables.import_store import Store
 from metanas.tables.nats_cell import SETS, Run, read_cell
+from metanas.tables.nats_parts import read_part, write_part
 
 CELLS = (0, 11, 284)
 SPLIT_OF = {  # column -> the official reader's name of the set
@@ -148,7 +155,8 @@ def test_several_processes_write_the_same_bytes(sample: Path, tables: dict[Run, 
         report=lambda done, total: seen.append((done, total)),
     )
     assert [entry.name for entry in imported] == ["published/nats-cifar10-12ep-v1", "published/nats-cifar10-200ep-v1"]
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(0, 3), (3, 3)]
+    assert not (tmp_path / ".parts").exists()
     for path in (entry.path for entry in imported):
         run = Run("cifar10", Table(path).epochs[-1])
         assert path.read_bytes() == tables[run].path.read_bytes()
@@ -304,6 +312,107 @@ def test_what_is_not_available_is_not_measured(broken: Callable[[Change], Path],
     assert not {"latency/gpu", "cost/seconds"} & set(table.metrics)
     assert np.isnan(table.query(11, "training/cross_entropy", epoch=6, missing="nan"))
     assert "3 values are infinite and taken as not measured." in table.provenance["notes"]
+
+
+# Many cells, made of the sample's short trainings under other numbers.
+
+UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from metanas.tables import import_nats
+from metanas.tables.import_store import Store
+import_nats.CELLS = 8
+folder, out, jobs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+import_nats.import_nats(folder, store=Store(out), jobs=jobs, report=lambda done, total: print(done, flush=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def many(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, space = tmp_path_factory.mktemp("many"), load_space("nb201")
+    shutil.copyfile(sample / "meta.pickle.pbz2", folder / "meta.pickle.pbz2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        short = [pickle.loads(bz2.decompress((sample / f"{cell:06}.pickle.pbz2").read_bytes()))["12"] for cell in CELLS]
+    for number, index in enumerate(range(7, 15_625, 130)):
+        state, text = short[number % len(short)], space.format(space.arch(index))
+        state.update(arch_index=index, arch_str=text)
+        for result in state["all_results"].values():
+            result["arch_config"]["arch_str"] = text
+        data = bz2.compress(pickle.dumps({"12": state}, protocol=4), compresslevel=1)
+        (folder / f"{index:06}.pickle.pbz2").write_bytes(data)
+    return folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills processes")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_import_that_is_killed_goes_on(many: Path, tmp_path: Path, jobs: int) -> None:
+    total, done, kills, out = len(cell_files(many)), 0, 0, tmp_path / "out"
+    command = [sys.executable, "-c", UNTIL_KILLED, str(many), str(out), str(jobs)]
+    for _ in range(3):
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        ) as process:
+            assert process.stdout is not None
+            said = int(process.stdout.readline())
+            assert said >= done  # nothing that was read is read again
+            while said < min(done + 24, total):
+                said = int(process.stdout.readline())
+            kills += process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)
+            done = max([said, *map(int, process.stdout.read().split())])
+    assert kills >= 2
+    assert not list(out.rglob("*.h5"))
+    assert len(list(out.glob(".parts/*/part-*.npz"))) >= done // 8
+    steps: list[int] = []
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as patch:
+        patch.setattr(import_nats_module, "CELLS", 8)
+        imported = import_nats(many, store=Store(out), jobs=jobs, report=lambda done, _: steps.append(done))
+    assert steps[0] >= done
+    assert steps[-1] == total
+    assert not (out / ".parts").exists()
+    undisturbed = import_nats(many, store=Store(tmp_path / "undisturbed"))
+    assert len(imported) == len(undisturbed) == len(SETS)
+    for one, other in zip(imported, undisturbed, strict=True):
+        assert one.path.read_bytes() == other.path.read_bytes()
+        assert one.rows == total
+
+
+def test_an_import_goes_on_from_whole_parts_of_the_same_files(many: Path, tmp_path: Path) -> None:
+    files = sorted(cell_files(many).items())[:3]
+    cells = [(index, tmp_path / path.name) for index, path in files]
+    for (_, path), (_, copy) in zip(files, cells, strict=True):
+        shutil.copyfile(path, copy)
+    space = load_space("nb201")
+    texts = [space.format(space.arch(index)) for index, _ in cells]
+    path = tmp_path / "part.npz"
+    assert read_part(path, cells, ["cifar10"]) is None
+    assert write_part(path, cells, texts, ["cifar10"]) == 3
+    part = read_part(path, cells, ["cifar10"])
+    assert part is not None
+    assert part.cells == tuple(index for index, _ in cells)
+    assert set(part.runs) == {Run("cifar10", 12)}
+    assert read_part(path, cells, ["cifar100"]) is None
+    assert read_part(path, cells[:2], ["cifar10"]) is None
+    with pytest.raises(InvalidFileError, match="must be of"):
+        write_part(path, cells, texts[::-1], ["cifar10"])
+    shutil.copyfile(files[1][1], cells[0][1])  # a file that changed
+    assert read_part(path, cells, ["cifar10"]) is None
+    shutil.copyfile(files[0][1], cells[0][1])
+    assert read_part(path, cells, ["cifar10"]) == part
+    path.write_bytes(path.read_bytes()[:-50])
+    assert read_part(path, cells, ["cifar10"]) is None
+
+
+def test_two_imports_of_one_directory_at_once(many: Path, tmp_path: Path) -> None:
+    work = import_nats_module._work(Store(tmp_path), many, tuple(SETS))
+    with exclusive_lock(work / ".lock"), pytest.raises(MetanasError, match="One process at a time"):
+        import_nats(many, store=Store(tmp_path))
 
 
 def test_other_folders_are_refused(sample: Path, tmp_path: Path) -> None:
