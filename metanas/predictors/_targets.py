@@ -1,0 +1,80 @@
+"""Values as a model learns them: as they are, or as the normal quantiles of their ranks, with the way back."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metanas.errors import UnknownNameError
+
+Floats = NDArray[np.float64]
+Scale = Literal["normal", "plain"]
+
+SCALES = ("normal", "plain")
+
+_END = 0.1  # share of the examples that says how steep the way back is beyond the extremes
+
+
+class Targets:
+    """A monotone map between values and what a model learns, made from the values of a fit.
+
+    ``"normal"``: the k-th of n different values becomes the quantile (k − 3/8) / (n + 1/4) of the standard normal
+    distribution (Blom's scores), so that a few diverged trainings do not outweigh all differences among the good ones.
+    The way back is linear between examples and beyond the extremes, strictly monotone throughout. ``"plain"``: mean 0
+    and standard deviation 1.
+    """
+
+    def __init__(self, y: Floats, scale: Scale) -> None:
+        """Make the map.
+
+        Args:
+            y: values of the fit, ``(n,)``, not all equal.
+            scale: kind of map.
+
+        Raises:
+            UnknownNameError: there is no such kind.
+        """
+        if scale not in SCALES:
+            raise UnknownNameError("scale", scale, SCALES)
+        if scale == "plain":
+            self._z, self._y = np.array([0.0, 1.0]), y.mean() + np.array([0.0, y.std()])
+        else:
+            self._z, self._y = _normal_scores(y)
+
+    def forward(self, y: Floats) -> Floats:
+        """Return what to learn for values, ``(n,)``."""
+        return _line(y, self._y, self._z)
+
+    def back(self, mean: Floats, std: Floats | None) -> tuple[Floats, Floats | None]:
+        """Return a prediction in the unit of the values: the middle, and half of what lies between −1 and +1 std."""
+        middle = _line(mean, self._z, self._y)
+        if std is None:
+            return middle, None
+        low, high = (_line(mean + side * std, self._z, self._y) for side in (-1, 1))
+        return middle, (high - low) / 2
+
+
+def _normal_scores(y: Floats) -> tuple[Floats, Floats]:
+    """Return the scores and the values that they stand for, both strictly ascending."""
+    values, counts = np.unique(y, return_counts=True)
+    last = np.cumsum(counts)
+    ranks = last - (counts - 1) / 2
+    normal = NormalDist()
+    scores = np.array([normal.inv_cdf(p) for p in (ranks - 3 / 8) / (len(y) + 1 / 4)])
+    # One more point beyond either end, on the line through the outer tenth: the two outermost values alone would
+    # make the way back as steep or as flat as chance has it.
+    outer = max(1, round(_END * len(values)))
+    low, high = ((values[a] - values[b]) / (scores[a] - scores[b]) for a, b in ((outer, 0), (-1, -1 - outer)))
+    scores = np.concatenate([[scores[0] - 1], scores, [scores[-1] + 1]])
+    return scores, np.concatenate([[values[0] - low], values, [values[-1] + high]])
+
+
+def _line(at: Floats, x: Floats, y: Floats) -> Floats:
+    """Interpolate linearly between points with ascending ``x``, and go on as between the outer two beyond them."""
+    left = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
+    slope = np.diff(y) / np.diff(x)
+    line: Floats = y[left] + (at - x[left]) * slope[left]
+    return line
