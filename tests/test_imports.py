@@ -35,13 +35,16 @@ ALLOWED: dict[str, set[str]] = {
         *("arch", "charts", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tasks"),
         "training",
     },
+    "proxies": {
+        *("arch", "augmentation", "errors", "extras", "files", "nets", "protocol", "spaces", "tables", "tasks"),
+    },
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
     "checkpoint": {"arch", "errors", "oracles"},
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
-        *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "problem", "published", "spaces"),
-        *("strategies", "tables"),
+        *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "problem", "published"),
+        *("spaces", "strategies", "tables"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it

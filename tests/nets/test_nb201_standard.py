@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from metanas.errors import InvalidArchError
 from metanas.nets.nb201_standard import ReluConvNorm, StandardNetwork, standard_cost, standard_network
 from metanas.spaces import load_space
 
-PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED") or Path(__file__).parents[3] / "shared" / "published")
 SPACE = load_space("nb201")
 
 
@@ -34,11 +32,8 @@ def counted_macs(network: nn.Module) -> int:
     return total
 
 
-def test_costs_of_all_cells_are_the_published_ones() -> None:
-    path = PUBLISHED / "nb201.npz"
-    if not path.is_file():
-        pytest.skip(f"the published NAS-Bench-201 table is not at {path}")
-    with np.load(path, allow_pickle=False) as arrays:
+def test_costs_of_all_cells_are_the_published_ones(published_tables: Path) -> None:
+    with np.load(published_tables / "nb201.npz", allow_pickle=False) as arrays:
         macs, parameters = arrays["cifar10/macs_m"].astype(float), arrays["params_m_cifar10"].astype(float)
     ours = np.array([standard_cost(SPACE.arch(index)) for index in range(len(macs))])
     # The published numbers are in millions, in single precision: a unit in the last place is up to 16 operations.

@@ -115,13 +115,17 @@ class FusedNetwork:
                     found[f"stage{number}.cell{copy}.atom{atom}.conv"] = (conv.weight[place], conv.grad[place])
         return found
 
-    def norm_statistics(self, network: int) -> list[tuple[Tensor, Tensor]]:
-        """Return views of the running means and variances ``(channels,)`` of every norm of one network."""
+    def batch_variances(self, network: int) -> list[Tensor]:
+        """Return the variances ``(channels,)`` that every norm of one network saw in the last training pass."""
         norms = [(norm, network) for norm in (self._stem.norm, self._head.norm)]
         norms += [(reduction.norm, network) for reduction in self._reductions]
         for cell in (cell for row in self.cells for cell in row):
             norms += [(norm, place) for _, norm, place in cell.atoms[network].values()]
-        return [(norm.mean[place], norm.variance[place]) for norm, place in norms]
+        return [norm.batch_variance()[place] for norm, place in norms]
+
+    def final(self) -> Tensor:
+        """Return what the last forward pass averaged over positions, ``(n, features, batch)``: a buffer."""
+        return self._head.active
 
     def activations(self) -> Iterator[tuple[list[int], Tensor]]:
         """Yield the outputs of all ReLUs in the last forward pass, ``(m, features, batch)``, and whose they are.

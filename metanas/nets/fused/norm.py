@@ -69,6 +69,10 @@ class StackedNorm:
         factors, _ = self._rows(a, c)
         grad.mul_(factors).add_(z)
 
+    def batch_variance(self) -> Tensor:
+        """Return the variances over positions and batch in the last training pass, ``(n, channels)``, in double."""
+        return (self._inverse_std.square().reciprocal() - BN_EPSILON).clamp_min(0.0)
+
     def _channel_sums(self, rows: Tensor) -> Tensor:
         """Sum ``(n, positions * channels)`` over the positions, in double precision."""
         return rows.view(-1, self.positions, self.channels).sum(1, dtype=torch.float64)

@@ -1,0 +1,18 @@
+"""AZ-NAS's expressivity: how evenly features fill their space, summed over the steps of the network.
+
+Lee and Ham, CVPR 2024 (arXiv:2403.19232), section 3.1; see :mod:`metanas.proxies.blockwise`.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from metanas.proxies.base import Batch
+from metanas.proxies.blockwise import entropies
+
+NEEDS = "nothing"
+
+
+def score(network: nn.Module, batch: Batch) -> float:
+    """Return s_E = Σ_l s_l, the sum of the entropies after each step."""
+    return sum(entropies(network, batch))
