@@ -155,7 +155,7 @@ class Store:
             )
             path, entry = own or built, None
             if kept and sha256_of(path) != sha256:
-                msg = f"{path} is there already, with other values. Name another table or folder, or replace it (--replace)."
+                msg = f"{path} is there already, with other values. Name another table or folder, or --replace it."
                 raise InvalidValueError(msg)
             if own is None:
                 card = _card(name, about, content, notes)

@@ -72,7 +72,7 @@ def seeds_are_not_filled_in(content: Content) -> Iterator[Finding]:
     for entry in content.metrics("seed"):
         cube = content.cube(entry)
         for number, seed in enumerate(content.seeds):
-            others = np.delete(cube, number, axis=1).astype(np.float64)
+            others = np.delete(cube, number, axis=1)
             spread = (others != others[:, :1]).any(axis=(1, 2)) & ((~np.isnan(others)).sum(axis=1) >= 2).all(axis=1)
             if not spread.any():  # where all seeds agree, so does their mean
                 continue
@@ -121,13 +121,19 @@ def is_copy(x: Cube, y: Cube, *, exact: bool = False) -> bool:
     nothing. Constant values are no copy, unless ``exact``.
     """
     both = np.isfinite(x) & np.isfinite(y)
-    first, second = x[both].astype(np.float64), y[both].astype(np.float64)
-    if first.size < ENOUGH:
+    if np.count_nonzero(both) < ENOUGH:
         return False
     if exact:
-        return np.array_equal(first, second)
-    low, high = np.quantile(first, (0.25, 0.75))
-    return bool((first != first[0]).any() and np.abs(first - second).max() <= (high - low) / 50)
+        return np.array_equal(x[both], y[both])
+    first = x[both]
+    if first.min() == first.max():
+        return False
+    low, high = np.quantile(first, (0.25, 0.75), overwrite_input=True)
+    furthest = max(
+        float(np.abs(a[there].astype(np.float64) - b[there]).max(initial=0))
+        for a, b, there in zip(x, y, both, strict=True)
+    )
+    return bool(furthest <= (float(high) - float(low)) / 50)
 
 
 def excess_of_ties(x: Cube, y: Cube, direction: Direction = "maximize") -> int:

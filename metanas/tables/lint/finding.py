@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metanas.tables.schema import Metric
 
+_ROWS = 4096  # looked at together: learning curves of all architectures are large
 Severity = Literal["error", "warning"]
 Columns = Mapping[str, tuple[Metric, NDArray[np.floating]]]
 
@@ -118,10 +119,14 @@ ContentCheck = Callable[[Content], Iterator[Finding]]
 
 def seed_mean(cube: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the mean over the measured seeds, ``(n, S, E) -> (n, E)``; NaN where none was."""
-    values = cube.astype(np.float64)
-    count = (~np.isnan(values)).sum(axis=1)
-    with np.errstate(invalid="ignore"):  # infinities of both signs
-        return np.where(count > 0, np.nansum(values, axis=1) / np.maximum(count, 1), np.nan)
+    means = np.empty((len(cube), *cube.shape[2:]))
+    for start in range(0, len(cube), _ROWS):
+        values = cube[start : start + _ROWS].astype(np.float64)
+        count = (~np.isnan(values)).sum(axis=1)
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            mean = np.nansum(values, axis=1) / np.maximum(count, 1)
+        means[start : start + _ROWS] = np.where(count > 0, mean, np.nan)
+    return means
 
 
 def first(where: NDArray[np.bool_]) -> tuple[int, ...]:
