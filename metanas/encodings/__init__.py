@@ -22,7 +22,7 @@ from metanas.spaces import Space
 
 __all__ = ["Archs", "as_indices", "encode", "encoding_columns", "encoding_names"]
 
-_NOT_AN_ENCODING = {"base", "graphs"}
+_NOT_AN_ENCODING = {"base", "dag", "graphs"}
 
 
 @cache

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.arch import Arch
-from metanas.encodings._dag import live_vertices
 from metanas.encodings.base import examples, once_per_space
+from metanas.encodings.dag import live_vertices
 from metanas.spaces import Space
 
 BY_CLASS = False

@@ -11,9 +11,9 @@ Groups of columns, by the beginning of their names:
 * ``term[source,pools,target]``: how often a kind of term is added.
 * ``path[word]``: in how many ways a value takes the path that reads so, pools spelt out.
 * ``share[word]``: the path's share of the output if every sum weighs all that it adds evenly.
-* ``<what>:min``, ``max``, ``mean``, ``share``, ``sum``: the least, the greatest, the mean, the share-weighted mean and
-  the sum over all paths of their length in operations, of the operations of one kind, of pools and of the receptive
-  field's width.
+* ``min:...``, ``max:...``, ``mean:...``, ``expected:...``, ``sum:...``: the least, the greatest, the mean, the mean
+  weighted by shares and the sum over all paths of their length in operations, of the operations of one kind, of pools
+  and of the receptive field's width.
 * ``shape:...``: depth, in and out degrees, whether the input is added to the output as it is, how
   many paths there are and how even their shares, and the like.
 """
@@ -31,15 +31,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.arch import Arch
-from metanas.encodings._dag import INPUT, POOL, Dag, Link, Word, functional_dag, short_words
 from metanas.encodings.base import examples, longest_path, once_per_space
+from metanas.encodings.dag import INPUT, POOL, Dag, Link, Word, functional_dag, short_words
 from metanas.spaces import Space
 
 BY_CLASS = True
 
 _MOST_WORDS = 400
 _KERNEL = re.compile(r"(\d)x\1")
-_STATISTICS = ("min", "max", "mean", "share", "sum")
+_STATISTICS = ("min", "max", "mean", "expected", "sum")
 _NUMBERS = ("vertices", "terms", "weights", "multiplications")
 _SHAPE = (
     *("empty", "depth", "input_out", "output_in", "output_terms", "max_in", "max_out", "residual", "pooled", "paths"),
@@ -86,7 +86,7 @@ def columns(space: Space) -> tuple[str, ...]:
         *(f"term[{source},{pools},{target}]" for source, pools, target in layout.terms),
         *(f"path[{word}]" for word in words),
         *(f"share[{word}]" for word in words),
-        *(f"{what}:{statistic}" for statistic in _STATISTICS for what in layout.attributes),
+        *(f"{statistic}:{what}" for statistic in _STATISTICS for what in layout.attributes),
         *(f"shape:{what}" for what in _SHAPE),
     )
 

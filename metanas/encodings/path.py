@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.arch import Arch
-from metanas.encodings._dag import Word, live_vertices, short_words
 from metanas.encodings.base import ZERO, examples, longest_path, once_per_space
+from metanas.encodings.dag import Word, live_vertices, short_words
 from metanas.spaces import Graph, Space
 
 BY_CLASS = False
