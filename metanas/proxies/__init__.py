@@ -2,7 +2,8 @@
 
 One file a score, found by its name. A file has
 
-- ``NEEDS``: what of the batch the score depends on, ``"nothing"`` (but the shape), ``"inputs"`` or ``"labels"``;
+- ``NEEDS``: what the score depends on: the ``"architecture"`` alone; or its initial weights too, and of the examples
+  ``"nothing"`` but their shape, the ``"inputs"``, or also the ``"labels"``;
 - ``score(network, batch) -> float``, the definition, for any network of convolutions, linear layers and batch
   normalizations (:mod:`metanas.proxies.base` says what it may ask of a network);
 - optionally ``score_many(block) -> (n,)``, the same for many architectures at once (:mod:`metanas.proxies.block`).
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from metanas.proxies.base import Batch, Proxy
     from metanas.proxies.block import Block
     from metanas.proxies.scoring import Scores, scores, scoring_batch
+    from metanas.proxies.store import score_table
 
 __all__ = [
     "AGGREGATES",
@@ -39,6 +41,7 @@ __all__ = [
     "aggregate",
     "load_proxy",
     "proxy_names",
+    "score_table",
     "scores",
     "scoring_batch",
 ]
@@ -50,6 +53,7 @@ _WHERE = {
     "Proxy": "base",
     "Scores": "scoring",
     "aggregate": "aggregation",
+    "score_table": "store",
     "scores": "scoring",
     "scoring_batch": "scoring",
 }

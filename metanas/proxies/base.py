@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from metanas.errors import InvalidValueError
 from metanas.proxies.block import Block
 
-Needs = Literal["nothing", "inputs", "labels"]
+Needs = Literal["architecture", "nothing", "inputs", "labels"]
 Floats = NDArray[np.float64]
 WeightLayer = nn.Conv1d | nn.Conv2d | nn.Linear
 _RELUS = {torch.relu, torch.relu_, functional.relu, functional.relu_, Tensor.relu, Tensor.relu_}

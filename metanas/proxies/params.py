@@ -9,7 +9,7 @@ from metanas.nets.skeleton import cost
 from metanas.proxies.base import Batch, Floats
 from metanas.proxies.block import Block
 
-NEEDS = "nothing"
+NEEDS = "architecture"
 
 
 def score(network: nn.Module, batch: Batch) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,10 +75,11 @@ def scores(
         part = slice(start, start + protocol.block_size)
         cells = [load_space(arch.space).cell(arch) for arch in archs[part]]
         block = Block(cells, skeleton, batch, seed=seed)
-        for proxy in chosen:
-            begin = time.process_time()
-            found.values[proxy.name][part] = proxy.of_block(block)
-            found.seconds[proxy.name][part] = (time.process_time() - begin) / len(cells)
+        with _one_thread():
+            for proxy in chosen:
+                begin = time.process_time()
+                found.values[proxy.name][part] = proxy.of_block(block)
+                found.seconds[proxy.name][part] = (time.process_time() - begin) / len(cells)
         if report is not None:
             report(start + len(cells))
     return found
@@ -98,3 +100,14 @@ def scoring_batch(task: Task, protocol: Protocol, *, seed: int = 0, examples: in
     if len(task.shape) == 3:
         x = Resize(task, protocol.network.resolution)(x)
     return Batch(x, torch.from_numpy(task.y[chosen]), seed)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: the same sums in the same order on any machine, and seconds that mean something."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

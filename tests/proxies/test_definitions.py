@@ -97,7 +97,7 @@ def test_plain_sees_only_the_linear_layer_behind_norms(
     (network,) = block.networks()
     pairs = loss_gradients(network.train(), block.batch)
     own = [float((weight.detach() * grad).sum()) for weight, grad in pairs]
-    assert load_proxy("plain")(network, block.batch) == pytest.approx(own[-1], rel=1e-3)
+    assert load_proxy("plain")(network, block.batch) == pytest.approx(own[-1], rel=1e-2)  # the norms' epsilon
 
 
 def test_grad_norm_adds_the_norms_of_layers(make_batch: Callable[..., Batch]) -> None:

@@ -1,0 +1,228 @@
+"""Zero-cost scores: how quick, how like the published ones, and what they are worth.
+
+    python benchmarks/proxies.py speed                    # scores a second, one by one and batched
+    python benchmarks/proxies.py published --cells 300    # on the standard NAS-Bench-201 network (an hour of one core)
+    python benchmarks/proxies.py worth                    # on a table, with the scores of `metanas score`
+
+``published`` compares with the tables in ``../shared/published`` (or the folder that METANAS_PUBLISHED names). It goes
+on where it was stopped: scored cells are kept in ``work/proxies/``. ``published`` and ``worth`` write their figures
+into ``docs/zero-cost.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from metanas.files import atomic_write_text
+from metanas.proxies.aggregation import AZ_NAS, aggregate, ranks
+from metanas.spaces import load_space
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED") or ROOT.parent / "shared" / "published")
+PAGE = ROOT / "docs" / "zero-cost.md"
+KEPT = ROOT / "work" / "proxies" / "published.json"
+PARTS = ("az_expressivity", "az_progressivity", "az_trainability")
+EXAMPLES = {"zen": 16, "naswot": 32, "jacov": 32, **dict.fromkeys(PARTS, 8)}  # of a batch; the others look at none
+PUBLISHED_NAMES = {"naswot": "nwot"}  # where the published file names a score otherwise
+GAUSSIAN = ("naswot", "jacov")  # these need inputs, and get noise here
+
+
+def write_figures(name: str, lines: list[str]) -> None:
+    """Print figures and put them into the page between their marks."""
+    print("\n".join(lines))
+    begin, end = f"<!-- figures: benchmarks/proxies.py {name} -->", "<!-- end of figures -->"
+    before, mark, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    if not mark:
+        msg = f"{PAGE} has no mark {begin}"
+        raise ValueError(msg)
+    _, _, after = rest.partition(end)
+    atomic_write_text(PAGE, "\n".join([before + begin, *lines, end + after]))
+
+
+def speed(task_name: str, n: int) -> None:
+    """Print scores a second, one by one (building each network counts) and batched."""
+    import torch
+
+    from metanas.protocol import load_protocol
+    from metanas.proxies import Block, load_proxy, proxy_names, scoring_batch
+    from metanas.tasks import load_task
+
+    torch.set_num_threads(1)
+    space, protocol, task = load_space("nb201-conv"), load_protocol("small-v1"), load_task(task_name)
+    batch, skeleton = scoring_batch(task, protocol), protocol.skeleton(task.shape, task.n_classes)
+    chosen = np.random.default_rng(0).permutation(np.unique(space.canonical_indices[space.indices]))[:n]
+    cells = [space.cell(space.arch(int(index))) for index in chosen]
+    print(f"{n} classes of nb201-conv, {task.name}, {protocol.name}, {len(batch.x)} examples; scores a CPU second")
+    print(f"{'score':18s} {'one by one':>11s} {'batched':>11s} {'ratio':>7s}")
+    for name in proxy_names():
+        proxy, block = load_proxy(name), Block(cells, skeleton, batch)
+        start = time.process_time()
+        for network in block.networks():
+            proxy(network, batch)
+        alone = n / (time.process_time() - start)
+        if proxy.many is None:
+            print(f"{name:18s} {alone:11,.0f} {'–':>11s}")
+            continue
+        start = time.process_time()
+        proxy.of_block(block)
+        together = n / (time.process_time() - start)
+        print(f"{name:18s} {alone:11,.0f} {together:11,.0f} {together / alone:6.0f}x")
+
+
+def score_published(cells: int, names: list[str]) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    """Score the first cells of a fixed random order of those with published scores; return indices and scores."""
+    import torch
+
+    from metanas.nets.nb201_standard import standard_cost, standard_network
+    from metanas.proxies import Batch, load_proxy
+
+    torch.set_num_threads(1)
+    with np.load(PUBLISHED / "nb201_zero_cost.npz", allow_pickle=False) as arrays:
+        scored = np.flatnonzero(np.isfinite(arrays["cifar10/synflow"]))
+    order = np.random.default_rng(0).permutation(scored)[:cells]
+    space = load_space("nb201")
+    kept: dict[str, dict[str, float | None]] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
+    noise = torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    for count, index in enumerate(order.tolist(), start=1):
+        arch, known = space.arch(index), kept.setdefault(str(index), {})
+        missing = [name for name in names if name not in known]
+        if not missing:
+            continue
+        network = standard_network(arch, seed=0)
+        for name in missing:
+            examples = EXAMPLES.get(name, 2)
+            value = load_proxy(name)(network, Batch(noise[:examples], torch.arange(examples) % 10, seed=0))
+            known[name] = None if np.isnan(value) else value
+        known |= dict(zip(("params", "flops"), map(float, standard_cost(arch)), strict=True))
+        if count % 10 == 0 or count == len(order):
+            atomic_write_text(KEPT, json.dumps(kept))
+            print(f"{count} of {len(order)} cells", flush=True)
+    found = [kept[str(index)] for index in order.tolist()]
+    everywhere = [name for name in found[0] if all(name in own for own in found)]
+    return order, {name: np.array([own[name] for own in found], dtype=np.float64) for name in everywhere}
+
+
+def published(cells: int, names: list[str]) -> None:
+    """Compare our scores on the standard network with the published scores and with the published accuracies."""
+    index, ours = score_published(cells, names)
+    with np.load(PUBLISHED / "nb201.npz", allow_pickle=False) as arrays:
+        accuracy = np.nanmean(arrays["cifar10/val_acc@200"], axis=1)
+    with np.load(PUBLISHED / "nb201_zero_cost.npz", allow_pickle=False) as arrays:
+        theirs = {name.removeprefix("cifar10/"): arrays[name] for name in arrays.files if name.startswith("cifar10/")}
+    if set(AZ_NAS) <= set(ours):
+        ours["az_nas"] = aggregate("az_nas", ours)
+    scored = np.isfinite(theirs["synflow"])
+    lines = [
+        f"{len(index)} cells, drawn at random (seed 0) from the {int(scored.sum()):,} with published scores.",
+        "",
+        "| score | ours, accuracy | published, accuracy (same cells) | – (all published cells) | ours, published |",
+        "|---|---|---|---|---|",
+    ]
+    for name in sorted(ours, key=lambda name: -spearman(ours[name], accuracy[index])):
+        other = theirs.get(PUBLISHED_NAMES.get(name, name))
+        row = [f"{name}{' (noise)' if name in GAUSSIAN else ''}", f"{spearman(ours[name], accuracy[index]):.3f}"]
+        if other is None:
+            row += ["–", "–", "–"]
+        else:
+            row.append(f"{spearman(other[index], accuracy[index]):.3f}")
+            row.append(f"{spearman(other[scored], accuracy[scored]):.3f}")
+            row.append(f"{spearman(ours[name], other[index]):.3f}")
+        lines.append(f"| {' | '.join(row)} |")
+    write_figures("published", lines)
+
+
+def spearman(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Return Spearman's correlation; a value that is not defined ranks below all others."""
+    return float(spearmanr(ranks(a), ranks(b)).statistic)
+
+
+def kendall(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Return Kendall's tau-b; a value that is not defined ranks below all others."""
+    return float(kendalltau(ranks(a), ranks(b)).statistic)
+
+
+def worth(table_name: str, scores_file: Path) -> None:
+    """Say how well each score, and some of them together, rank the architectures of a table."""
+    from metanas.tables import Table, open_table
+
+    table, scores = open_table(table_name), Table(scores_file)
+    accuracy = table.column("validation/accuracy")
+    values = {
+        name.removeprefix("proxy/"): scores.query(table.archs, name, missing="nan")
+        for name in scores.metrics
+        if not name.endswith(".seconds")
+    }
+    seconds = {name: scores.column(f"proxy/{name}.seconds") for name in values}
+    singles = list(values)
+    best = max(singles, key=lambda name: spearman(values[name], accuracy))
+    data = {name: values[name] for name in singles if name not in ("params", "flops", "az_nas")}
+    combined = {
+        "AZ-NAS": aggregate("az_nas", values),
+        "rank average of all": aggregate("rank_average", values),
+        "log-rank sum of all": aggregate("log_rank_sum", values),
+        "rank average, params and flops left out": aggregate("rank_average", data),
+    }
+    top = np.argsort(-accuracy, kind="stable")[: round(0.1 * len(accuracy))]
+    lines = [
+        f"`{table.name}` ({len(table):,} classes, mean validation accuracy of {len(table.seeds)} seeds), scores "
+        f"`{scores.name}` ({len(scores.seeds)} seeds of the scores). Best single score: **{best}**.",
+        "",
+        "| score | Spearman, all | tau, all | Spearman, top decile | tau, top decile | not defined | ms a score |",
+        "|---|---|---|---|---|---|---|",
+    ]
+
+    def row(name: str, column: NDArray[np.float64], cost: str) -> str:
+        figures = [f"{measure(column[rows], accuracy[rows]):.3f}" for rows in (slice(None), top) for measure in BOTH]
+        return f"| {name} | {' | '.join(figures)} | {int(np.isnan(column).sum())} | {cost} |"
+
+    for name in sorted(singles, key=lambda name: -spearman(values[name], accuracy)):
+        lines.append(row(name, values[name], f"{1e3 * float(np.mean(seconds[name])):.2f}"))
+    for name, column in combined.items():
+        lines.append(row(f"*{name}*", column, "–"))
+    lines += ["", f"Top decile: the {len(top)} best by mean validation accuracy. " + ceiling(table, accuracy)]
+    write_figures("worth", lines)
+
+
+def ceiling(table: object, accuracy: NDArray[np.float64]) -> str:
+    """Return a sentence on how well one seed ranks as another does."""
+    first, second = (table.column("validation/accuracy", seed=seed) for seed in table.seeds[:2])  # type: ignore[attr-defined]
+    top = np.argsort(-accuracy, kind="stable")[: round(0.1 * len(accuracy))]
+    return (
+        f"For comparison, one seed of the training against another: Spearman {spearman(first, second):.3f}, "
+        f"tau {kendall(first, second):.3f} over all classes, {spearman(first[top], second[top]):.3f} and "
+        f"{kendall(first[top], second[top]):.3f} in the top decile (chosen by both)."
+    )
+
+
+BOTH = (spearman, kendall)
+
+
+def main() -> None:
+    """Take the action and its options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["speed", "published", "worth"])
+    parser.add_argument("--cells", type=int, default=None, help="48 for speed, 300 for published")
+    parser.add_argument("--task", default="fashion_mnist")
+    parser.add_argument("--names", default=",".join(("synflow", "zen", "l2_norm", "naswot", "jacov", *PARTS)))
+    parser.add_argument("--table", default="nb201/fashion_mnist-v1")
+    parser.add_argument("--scores", type=Path, default=ROOT / "benchmark_data" / "scores" / "fashion_mnist-v1.h5")
+    options = parser.parse_args()
+    if options.action == "speed":
+        speed(options.task, options.cells or 48)
+    elif options.action == "published":
+        published(options.cells or 300, options.names.split(","))
+    else:
+        worth(options.table, options.scores)
+
+
+if __name__ == "__main__":
+    main()
