@@ -1,7 +1,8 @@
 """Scores of many architectures as a table: resumable, safe to kill at any instant.
 
 Beside ``scores.h5`` lies the folder ``scores.h5.blocks`` with one file for each seed and block of architectures. What
-is in it is not scored again: the same call goes on where it was stopped, and further seeds or scores add what is missing.
+is in it is not scored again: the same call goes on where it was stopped, and further seeds or scores add what is
+missing.
 """
 
 from __future__ import annotations
