@@ -131,6 +131,7 @@ SPLITS = ("training", "validation", "test")
 TRAININGS = ("cost/seconds", *(f"{split}/{name}" for split in SPLITS for name in ("accuracy", "cross_entropy")))
 TEST = ("test/accuracy", "test/cross_entropy")
 NORM = Metric("training/gradient_norm", "1", "none")
+SCORE = Metric("proxy/nwot", "1", "maximize", ("arch",))
 COUNTED = Metric("cost/parameters_counted", "1", "minimize", ("arch",))
 MEAN = Metric("validation/accuracy_mean", "percent", "maximize", ("arch", "epoch"))
 
@@ -138,6 +139,20 @@ MEAN = Metric("validation/accuracy_mean", "percent", "maximize", ("arch", "epoch
 CASES: list[tuple[str, Break, bool, str, dict[str, Any]]] = [
     ("values_in_range", put(CE, (3, 1, 2), -1), False, "error", {"seed": 1, "epoch": 3, "value": -1.0}),
     ("values_in_range", put(CE, (3, 1, 2), np.inf), False, "error", {"seed": 1, "epoch": 3, "value": None}),
+    (
+        "no_value_stands_in",
+        column(SCORE, lambda file: np.where(np.arange(60) % 20 == 7, -1e8, np.linspace(1, 2, 60))),
+        False,
+        "warning",
+        {"metric": SCORE.name, "value": -1e8, "count": 3},
+    ),
+    (
+        "no_value_stands_in",
+        column(SCORE, lambda file: np.where(np.arange(60) % 20 == 7, 1e9, np.linspace(1, 2, 60))),
+        False,
+        "warning",
+        {"metric": SCORE.name, "value": 1e9, "count": 3},
+    ),
     ("percent_are_no_fractions", put(ACCURACY, ..., lambda v: v / 100), False, "error", {"metric": ACCURACY}),
     (
         "costs_are_of_the_architecture",

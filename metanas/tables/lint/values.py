@@ -14,6 +14,7 @@ from metanas.tables.schema import BY_DEVICE, RESULTS, Metric, unit_and_direction
 ENOUGH = 8  # values from which on an agreement between them is no coincidence
 _RANKED = 20  # architectures from which on a correlation says something
 _AT_MOST = 1000  # architectures that a correlation is computed from: all pairs are looked at
+_FAR = 1000  # times the range of the middle half of the values
 _COUNTS = ("cost/parameters", "cost/macs")
 _SUMMARIES = ("_mean", "_final")  # endings of quantities that repeat another at the last epoch, or its mean over seeds
 _BY_SEED = "_by_seed"  # ending of a quantity of which another is the mean over seeds
@@ -40,6 +41,26 @@ def values_in_range(content: Content) -> Iterator[Finding]:
                 f"was measured, but holds {cube[at]!r} (one of {int(wrong.sum()):,} such values)."
             )
             yield Finding(message, count=int(wrong.sum()), **content.place(entry, at))
+
+
+def no_value_stands_in(content: Content) -> Iterator[Finding]:
+    """No number far from all others, the same for several architectures, stands for "not measured", as −1e8 does."""
+    for entry in content.metrics():
+        values = content.columns[entry.name][1]
+        measured = np.sort(values[np.isfinite(values)].astype(np.float64))
+        if len(measured) < ENOUGH:
+            continue
+        low, high = np.quantile(measured, (0.25, 0.75))
+        for ordered in (measured, measured[::-1]):
+            same = int((measured == ordered[0]).sum())
+            others = ordered[same:]
+            if same > 1 and len(others) and high > low and abs(others[0] - ordered[0]) > _FAR * (high - low):
+                message = (
+                    f"{entry.name!r} is {ordered[0]:g} for {same:,} architectures, far from all other values (the next "
+                    f"is {others[0]:g}): if it stands for not measured, put NaN in its place."
+                )
+                at = first(content.cube(entry) == ordered[0])
+                yield Finding(message, "warning", count=same, **content.place(entry, at))
 
 
 def percent_are_no_fractions(content: Content) -> Iterator[Finding]:
@@ -219,6 +240,7 @@ def _seconds(content: Content) -> list[Metric]:
 
 CHECKS = (
     values_in_range,
+    no_value_stands_in,
     percent_are_no_fractions,
     costs_are_of_the_architecture,
     counts_are_whole,
