@@ -30,7 +30,7 @@ PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED") or ROOT.parent / "shared" /
 PAGE = ROOT / "docs" / "zero-cost.md"
 KEPT = ROOT / "work" / "proxies" / "published.json"
 PARTS = ("az_expressivity", "az_progressivity", "az_trainability")
-EXAMPLES = {"zen": 16, "naswot": 32, "jacov": 32, **dict.fromkeys(PARTS, 8)}  # of a batch; the others look at none
+EXAMPLES = {"zen": 8, "naswot": 32, "jacov": 32, **dict.fromkeys(PARTS, 8)}  # of a batch; the others look at none
 PUBLISHED_NAMES = {"naswot": "nwot"}  # where the published file names a score otherwise
 GAUSSIAN = ("naswot", "jacov")  # these need inputs, and get noise here
 

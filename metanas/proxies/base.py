@@ -21,6 +21,7 @@ from metanas.proxies.block import Block
 
 Needs = Literal["architecture", "nothing", "inputs", "labels"]
 Floats = NDArray[np.float64]
+INPUTS, WEIGHTS, SIGNS = range(3)  # streams of random numbers
 WeightLayer = nn.Conv1d | nn.Conv2d | nn.Linear
 _RELUS = {torch.relu, torch.relu_, functional.relu, functional.relu_, Tensor.relu, Tensor.relu_}
 
@@ -45,9 +46,9 @@ class Batch:
             msg = f"A batch has at least two examples and a class for each; got {len(self.x)} and {len(self.y)}."
             raise InvalidValueError(msg)
 
-    def generator(self) -> torch.Generator:
-        """Return a new generator of random numbers."""
-        return torch.Generator().manual_seed(self.seed)
+    def generator(self, stream: int = 0) -> torch.Generator:
+        """Return a new generator of random numbers; streams are independent of one another."""
+        return torch.Generator().manual_seed(int(np.random.SeedSequence([self.seed, stream]).generate_state(1)[0]))
 
     def halves(self) -> tuple[Batch, Batch]:
         """Return two batches of the first and of the second half of the examples."""

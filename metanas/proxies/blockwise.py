@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metanas.proxies.base import Batch, gaussian_weights, stepped, weight_layers
+from metanas.nets.fused import FusedNetwork
+from metanas.nets.skeleton import Stage
+from metanas.proxies.base import INPUTS, SIGNS, WEIGHTS, Batch, Floats, gaussian_weights, stepped, weight_layers
+from metanas.proxies.block import Block
 
 _EPSILON = 1e-8  # within the logarithm, as in the authors' code
 
@@ -23,18 +27,23 @@ def entropies(network: nn.Module, batch: Batch) -> list[float]:
     With the eigenvalues λ of the covariance of the channels, over positions and examples, and λ' = λ / Σ λ, it is
     −Σ λ' log λ' (the paper's s_l; at most log of the number of channels). 0 where nothing varies.
     """
-    generator = batch.generator()
-    x = _prepare(network, batch, generator)
+    x = _prepare(network, batch)
     found = []
     with torch.no_grad():
         for step in stepped(network).steps():
             x = step(x)
-            rows = _rows(x).double()
-            rows = rows - rows.mean(0)
-            spread = torch.linalg.eigvalsh(rows.T @ rows / len(rows)).clamp_min(0.0)
-            share = spread / spread.sum() if float(spread.sum()) > 0.0 else spread
-            found.append(-float((share * (share + _EPSILON).log()).sum()))
+            found.append(float(_entropy(_rows(x).T)))
     return found
+
+
+def fused_entropies(block: Block) -> Floats:
+    """Return what :func:`entropies` returns for each network, ``(n, steps)``, from one forward pass of all."""
+    network = _prepare_fused(block)
+    found = [
+        _entropy(_channels(values, size).flatten(2))
+        for values, size in zip(network.step_outputs(), _sizes(block), strict=True)
+    ]
+    return torch.stack(found, 1).numpy().astype(np.float64)
 
 
 def spectral_norms(network: nn.Module, batch: Batch) -> list[float]:
@@ -45,16 +54,16 @@ def spectral_norms(network: nn.Module, batch: Batch) -> list[float]:
     the positions, those that are merged count as channels of the input. NaN for a step that passes g on unchanged, an
     identity (the authors' code gives −∞ to the network then).
     """
-    generator = batch.generator()
     chain = stepped(network)
     first, *others = chain.steps()
     with torch.no_grad():
-        x = first(_prepare(network, batch, generator))
+        x = first(_prepare(network, batch))
+    generator = batch.generator(SIGNS)
     found = []
     for step in others:
         entering = x.detach().requires_grad_()
         x = step(entering)
-        signs = torch.randint(0, 2, tuple(x.shape), generator=generator).to(x.dtype) * 2.0 - 1.0
+        signs = _signs(tuple(x.shape), generator)
         (grad,) = torch.autograd.grad(x, entering, signs, materialize_grads=True)
         if grad.shape == signs.shape and torch.equal(grad, signs):
             found.append(math.nan)
@@ -65,14 +74,78 @@ def spectral_norms(network: nn.Module, batch: Batch) -> list[float]:
     return found
 
 
-def _prepare(network: nn.Module, batch: Batch, generator: torch.Generator) -> Tensor:
+def fused_spectral_norms(block: Block) -> Floats:
+    """Return what :func:`spectral_norms` returns for each network, ``(n, steps - 1)``, from one pass of all."""
+    network = _prepare_fused(block)
+    examples, generator = len(block.batch.x), block.batch.generator(SIGNS)
+    sizes = _sizes(block)
+    signs = [_signs((examples, size.channels, *size.spatial), generator) for size in sizes[1:]]
+    flat = [own.flatten(2).permute(2, 1, 0).flatten(0, 1) for own in signs]
+    grads = network.step_gradients([own.expand(len(block), -1, -1) for own in flat])
+    found = []
+    for before, after, own, same, grad in zip(sizes, sizes[1:], signs, flat, grads, strict=False):
+        rows = _rows(own).double()
+        inner = _channels(grad, before)  # (n, channels, *spatial, batch)
+        merged = torch.stack([_rows(_merged(one.movedim(-1, 0), torch.Size(after.spatial))) for one in inner])
+        norms = torch.linalg.matrix_norm(merged.double().transpose(1, 2) @ rows / len(rows), 2)
+        identity = (grad == same).flatten(1).all(1) if grad.shape[1:] == same.shape else torch.zeros(len(block)).bool()
+        found.append(norms.masked_fill(identity, math.nan))
+    return torch.stack(found, 1).numpy().astype(np.float64)
+
+
+def _entropy(channels: Tensor) -> Tensor:
+    """Map values ``(…, channels, samples)`` to the entropies of their principal components, ``(…)``."""
+    values = channels.double()
+    values = values - values.mean(-1, keepdim=True)
+    spread = torch.linalg.eigvalsh(values @ values.transpose(-1, -2) / values.shape[-1]).clamp_min(0.0)
+    total = spread.sum(-1, keepdim=True)
+    share = spread / torch.where(total > 0, total, 1.0)
+    entropy: Tensor = -(share * (share + _EPSILON).log()).sum(-1)
+    return entropy
+
+
+def _prepare(network: nn.Module, batch: Batch) -> Tensor:
     """Draw weights (into ``network``) and inputs."""
+    generator = batch.generator(WEIGHTS)
     for layer in weight_layers(network):
-        shape = tuple(layer.weight.shape)
-        layer.weight.data.copy_(gaussian_weights(shape, math.sqrt(2.0 / layer.weight[0].numel()), generator))
+        layer.weight.data.copy_(_kaiming(tuple(layer.weight.shape), generator))
         if layer.bias is not None:
             layer.bias.data.zero_()
-    return gaussian_weights(tuple(batch.x.shape), 1.0, generator).to(batch.x.dtype)
+    return _inputs(batch)
+
+
+def _prepare_fused(block: Block) -> FusedNetwork:
+    """Return the networks with their weights drawn, after a forward pass of the inputs."""
+    weights = []
+    for own in block.weights:
+        generator = block.batch.generator(WEIGHTS)
+        weights.append({name: _kaiming(own[name].shape, generator).numpy() for name in own})
+    network = block.fused(len(block.batch.x), weights)
+    network.forward(_inputs(block.batch), training=True)
+    return network
+
+
+def _kaiming(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return gaussian_weights(shape, math.sqrt(2.0 / math.prod(shape[1:])), generator)
+
+
+def _inputs(batch: Batch) -> Tensor:
+    return gaussian_weights(tuple(batch.x.shape), 1.0, batch.generator(INPUTS)).to(batch.x.dtype)
+
+
+def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return torch.randint(0, 2, shape, generator=generator).to(torch.get_default_dtype()) * 2.0 - 1.0
+
+
+def _sizes(block: Block) -> list[Stage]:
+    """Return channels and positions of what each step gives: stem, cells, reductions."""
+    skeleton = block.skeleton
+    return [skeleton.stage(number) for number in range(skeleton.stages) for _ in range(skeleton.cells + 1)]
+
+
+def _channels(values: Tensor, size: Stage) -> Tensor:
+    """Map fused values ``(n, positions * channels, batch)`` to ``(n, channels, *spatial, batch)``."""
+    return values.view(len(values), *size.spatial, size.channels, -1).movedim(-2, 1)
 
 
 def _rows(x: Tensor) -> Tensor:

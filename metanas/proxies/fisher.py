@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metanas.proxies.base import Batch, weight_layers
+from metanas.proxies.base import Batch, Floats, weight_layers
+from metanas.proxies.block import Block
 
 NEEDS = "labels"
 
@@ -42,3 +43,21 @@ def score(network: nn.Module, batch: Batch) -> float:
         per_position = (values.detach().double() * grad.double()).reshape(*values.shape[:2], -1)
         total += size * float(0.5 * per_position.sum(-1).square().mean(0).sum())
     return total
+
+
+def score_many(block: Block) -> Floats:
+    """Return the score of each network, ``(n,)``, from one pass of all."""
+    x, y = block.batch.x, block.batch.y
+    network = block.fused(len(x))
+    logits = network.forward(x, training=True)
+    grad = logits.softmax(1) - functional.one_hot(y, logits.shape[1]).T
+    outputs = [values.clone() for _, values, _, _ in network.conv_outputs()]  # the backward pass spoils them
+    network.backward(grad)
+    # The linear layer: each output has as many weights as there are features.
+    found = block.skeleton.features * 0.5 * (logits * grad).double().square().mean(2).sum(1)
+    for (owners, _, grads, weights), values in zip(network.conv_outputs(), outputs, strict=True):
+        channels = weights.shape[1]
+        per_position = values.mul_(grads).view(len(owners), -1, channels, len(x))
+        per_channel = 0.5 * per_position.sum(1, dtype=torch.float64).square().mean(2).sum(1)
+        found.index_add_(0, torch.tensor(owners), weights[0, 0].numel() * per_channel)
+    return found.numpy()

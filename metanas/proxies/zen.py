@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metanas.proxies.base import Batch, Floats, gaussian_weights, norm_layers, stepped, weight_layers
+from metanas.proxies.base import INPUTS, WEIGHTS, Batch, Floats, gaussian_weights, norm_layers, stepped, weight_layers
 from metanas.proxies.block import Block
 
 NEEDS = "nothing"
@@ -31,8 +31,8 @@ _STILL = 1e-10  # a variance that is rounding
 
 def score(network: nn.Module, batch: Batch) -> float:
     """Return the score for one draw of weights and inputs."""
-    generator = batch.generator()
-    x, moved = inputs(batch, generator)
+    x, moved = inputs(batch)
+    generator = batch.generator(WEIGHTS)
     for layer in weight_layers(network):
         layer.weight.data.copy_(gaussian_weights(tuple(layer.weight.shape), 1.0, generator))
     variances: list[Tensor] = []
@@ -54,11 +54,10 @@ def score_many(block: Block) -> Floats:
 
     A layer's weights depend on the seed and on its place among the layers of its network, as one by one.
     """
+    x, moved = inputs(block.batch)
     weights = []
-    x = moved = block.batch.x
     for own in block.weights:
-        generator = block.batch.generator()
-        x, moved = inputs(block.batch, generator)
+        generator = block.batch.generator(WEIGHTS)
         weights.append({name: gaussian_weights(own[name].shape, 1.0, generator).numpy() for name in own})
     network = block.fused(len(x), weights)
     network.forward(x, training=True)
@@ -69,8 +68,9 @@ def score_many(block: Block) -> Floats:
     return np.array([_score(own, found) for own, found in zip(change, variances, strict=True)])
 
 
-def inputs(batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def inputs(batch: Batch) -> tuple[Tensor, Tensor]:
     """Draw x and x + αε in the shape of the batch."""
+    generator = batch.generator(INPUTS)
     shape = tuple(batch.x.shape)
     x, noise = (gaussian_weights(shape, 1.0, generator) for _ in range(2))
     return x, x + ALPHA * noise

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metanas.proxies import Batch, Block, load_proxy
+from metanas.proxies.base import INPUTS, WEIGHTS
 from metanas.proxies.blockwise import entropies, spectral_norms
 from metanas.proxies.epe_nas import _from_jacobian as epe_from_jacobian
 from metanas.proxies.gradients import loss_gradients
@@ -133,7 +134,7 @@ def test_fisher_example_by_example(make_batch: Callable[..., Batch]) -> None:
         c = last(b.flatten(2).mean(-1))
         grads = torch.autograd.grad(functional.cross_entropy(c, y[None]), (a, b, c))
         for values, grad, layer in zip((a, b, c), grads, (first, second, last), strict=True):
-            per_channel = (values * grad).reshape(values.shape[1], -1).sum(1)
+            per_channel = (values.detach() * grad).reshape(values.shape[1], -1).sum(1)
             total += float((0.5 * per_channel.square()).sum()) * layer.weight[0].numel() / len(batch.x)
     assert load_proxy("fisher")(tiny(), batch) == pytest.approx(total)
 
@@ -201,11 +202,10 @@ def test_zen_undoes_the_normalization(make_batch: Callable[..., Batch]) -> None:
     normed = load_proxy("zen")(Chain(*chain, nn.BatchNorm2d(1), features=1), batch)
     assert normed == pytest.approx(plain, abs=0.01)
     # A linear function: E |f(x) − f(x + αε)| is α |w| E Σ |ε| over 64 positions.
-    (weight,) = (layer.weight for layer in [nn.Conv2d(1, 1, 1, bias=False)])
     linear = Chain(nn.Conv2d(1, 1, 1, bias=False), features=1)
-    generator = batch.generator()
+    generator = batch.generator(INPUTS)
     noise = [torch.randn(32, 1, 8, 8, generator=generator, dtype=torch.float64) for _ in range(2)][1]
-    weight = torch.randn(1, generator=generator, dtype=torch.float64)
+    weight = torch.randn(1, generator=batch.generator(WEIGHTS), dtype=torch.float64)
     expected = math.log(0.01 * float(weight.abs()) * float(noise.abs().flatten(1).sum(1).mean()))
     assert load_proxy("zen")(linear, batch) == pytest.approx(expected)
 

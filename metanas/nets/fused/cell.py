@@ -95,6 +95,14 @@ class FusedCell:
             if group.kind != POOL:
                 yield [network for network, _, _ in group.members], group.relu
 
+    def conv_outputs(self) -> list[tuple[list[int], Tensor, Tensor, Tensor]]:
+        """Return networks, outputs, gradients of the outputs and weights of each group of convolutions."""
+        return [
+            ([network for network, _, _ in group.members], group.raw, self.grads[group.slots], group.conv.weight)
+            for group in self._groups
+            if group.conv is not None
+        ]
+
     def forward(self, out: Tensor, *, training: bool) -> None:
         """Read the inputs from ``values[:n]``, write the outputs to ``out`` ``(n, features, batch)``."""
         for group in self._groups:

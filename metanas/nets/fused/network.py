@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from metanas.nets.fused.cell import FusedCell
 from metanas.nets.fused.conv import StackedConv
+from metanas.nets.fused.ends import Head, Reduction, Stem
 from metanas.nets.fused.norm import StackedNorm
-from metanas.nets.skeleton import Skeleton, Stage
+from metanas.nets.skeleton import Skeleton
 from metanas.nets.weights import Weights
 from metanas.spaces import Cell
 
@@ -32,13 +32,13 @@ class FusedNetwork:
         stages = [skeleton.stage(number) for number in range(skeleton.stages)]
         largest = max(_widest(cells) * stage.positions * stage.channels for stage in stages)
         scratch = torch.zeros(largest * batch)
-        self._stem = _Stem(_stack(weights, "stem.conv"), stages[0], batch, scratch)
-        self._reductions: list[_Reduction] = []
+        self._stem = Stem(_stack(weights, "stem.conv"), stages[0], batch, scratch)
+        self._reductions: list[Reduction] = []
         self.cells: list[list[FusedCell]] = []
         for number, stage in enumerate(stages):
             if number:
                 stacked = _stack(weights, f"stage{number}.reduction.conv")
-                self._reductions.append(_Reduction(stacked, stages[number - 1], stage, batch, scratch))
+                self._reductions.append(Reduction(stacked, stages[number - 1], stage, batch, scratch))
             row = []
             for copy in range(skeleton.cells):
                 prefix = f"stage{number}.cell{copy}.atom"
@@ -48,7 +48,7 @@ class FusedNetwork:
 
                 row.append(FusedCell(cells, stage, batch, weight, scratch))
             self.cells.append(row)
-        self._head = _Head(_stack(weights, "head.linear"), stages[-1], batch)
+        self._head = Head(_stack(weights, "head.linear"), stages[-1], batch)
 
     def parameters(self) -> list[tuple[Tensor, Tensor]]:
         """Return all free weights with their gradients; the first axis of each is the network or the atom."""
@@ -123,6 +123,52 @@ class FusedNetwork:
             norms += [(norm, place) for _, norm, place in cell.atoms[network].values()]
         return [norm.batch_variance()[place] for norm, place in norms]
 
+    def step_outputs(self) -> list[Tensor]:
+        """Return what stem, cells and reductions gave in the last forward pass, in order, ``(n, features, batch)``.
+
+        The features are ordered ``(position, channel)``; the tensors are buffers of the network.
+        """
+        found = []
+        for number, row in enumerate(self.cells):
+            found += [cell.values[: self.n] for cell in row]
+            if number < len(self._reductions):
+                found.append(self._reductions[number].input)
+        return [*found, self._head.input]
+
+    def step_gradients(self, grads: Sequence[Tensor]) -> list[Tensor]:
+        """Return the gradient at the input of every cell and reduction, from one at its own output, in order.
+
+        To be called once after a training forward pass, whose buffers it spoils.
+
+        Args:
+            grads: of the output of each cell and reduction, ``(n, features, batch)``.
+        """
+        found = []
+        given = iter(grads)
+        for number, row in enumerate(self.cells):
+            if number:
+                found.append(self._reductions[number - 1].backward(next(given).clone()).clone())
+            for cell in row:
+                cell.backward(next(given))
+                found.append(cell.grads[: self.n].clone())
+        return found
+
+    def conv_outputs(self) -> list[tuple[list[int], Tensor, Tensor, Tensor]]:
+        """Return, for groups of convolutions, what they gave and its gradient, and whose they are.
+
+        Returns:
+            Networks ``(m,)``, outputs and gradients ``(m, features, batch)``, weights ``(m, outputs, inputs, *kernel)``
+            of each group. All are buffers: outputs stand from a forward pass to :meth:`backward`, gradients after it.
+        """
+        everyone = list(range(self.n))
+        first = self.cells[0][0]
+        found = [(everyone, self._stem.raw, first.grads[: self.n], self._stem.weight)]
+        for reduction, row in zip(self._reductions, self.cells[1:], strict=True):
+            found.append((everyone, reduction.raw, row[0].grads[: self.n], reduction.conv.weight))
+        for cell in (cell for row in self.cells for cell in row):
+            found += cell.conv_outputs()
+        return found
+
     def final(self) -> Tensor:
         """Return what the last forward pass averaged over positions, ``(n, features, batch)``: a buffer."""
         return self._head.active
@@ -146,137 +192,6 @@ class FusedNetwork:
         convs = [conv for cell in cells for conv in cell.convs] + [reduction.conv for reduction in self._reductions]
         norms = [norm for cell in cells for norm in cell.norms] + [reduction.norm for reduction in self._reductions]
         return convs, [*norms, self._stem.norm, self._head.norm]
-
-
-class _Stem:
-    """The first convolution and its norm: all networks read one input, so it is one matrix product."""
-
-    def __init__(self, weight: Tensor, stage: Stage, batch: int, scratch: Tensor) -> None:
-        self.weight = weight
-        self.grad = torch.zeros_like(weight)
-        n, self.channels = weight.shape[:2]
-        self.norm = StackedNorm(n, stage.channels, stage.positions)
-        self._positions = stage.positions
-        self._raw = torch.zeros(n, stage.positions * stage.channels, batch)
-        self._product = torch.zeros(n * stage.channels, stage.positions * batch)
-        self._columns = torch.empty(0)
-        self._scratch = scratch
-
-    def forward(self, x: Tensor, out: Tensor, *, training: bool) -> None:
-        n, kernel, batch = len(self.weight), self.weight.shape[-1], len(x)
-        images = x.unsqueeze(-2) if x.dim() == 3 else x  # a sequence is an image of one row
-        size = (1, kernel) if x.dim() == 3 else (kernel, kernel)
-        padding = (0, kernel // 2) if x.dim() == 3 else (kernel // 2, kernel // 2)
-        unfolded = functional.unfold(images, size, padding=padding)  # (batch, inputs * taps, positions)
-        self._columns = unfolded.permute(1, 2, 0).reshape(unfolded.shape[1], -1)
-        torch.mm(self.weight.reshape(n * self.channels, -1), self._columns, out=self._product)
-        raw = self._raw.view(n, self._positions, self.channels, batch)
-        raw.copy_(self._product.view(n, self.channels, self._positions, batch).transpose(1, 2))
-        self.norm.forward(self._raw, out, training=training)
-
-    def backward(self, grad: Tensor) -> None:
-        n, batch = len(self.weight), grad.shape[-1]
-        self.norm.backward(grad, self._raw, self._scratch[: grad.numel()].view(grad.shape))
-        product = self._product.view(n, self.channels, self._positions, batch)
-        product.copy_(grad.view(n, self._positions, self.channels, batch).transpose(1, 2))
-        self.grad.copy_(torch.mm(self._product, self._columns.t()).view(self.weight.shape))
-
-    def input_gradient(self, shape: tuple[int, ...]) -> Tensor:
-        """Return the gradient of the input by what the last backward pass left in ``_product``."""
-        n, kernel = len(self.weight), self.weight.shape[-1]
-        batch = self._product.shape[1] // self._positions
-        columns = torch.bmm(
-            self.weight.reshape(n, self.channels, -1).transpose(1, 2), self._product.view(n, self.channels, -1)
-        )
-        columns = (
-            columns.view(n, -1, self._positions, batch).permute(0, 3, 1, 2).reshape(n * batch, -1, self._positions)
-        )
-        one = len(shape) == 2  # a sequence is an image of one row
-        size, taps = ((1, shape[1]), (1, kernel)) if one else ((shape[1], shape[2]), (kernel, kernel))
-        padding = (0, kernel // 2) if one else (kernel // 2, kernel // 2)
-        return functional.fold(columns, size, taps, padding=padding).view(n, batch, *shape)
-
-
-class _Reduction:
-    """2x average pooling, 1x1 convolution, batch normalization."""
-
-    def __init__(self, weight: Tensor, before: Stage, after: Stage, batch: int, scratch: Tensor) -> None:
-        n = len(weight)
-        self.conv = StackedConv(weight, after)
-        self.norm = StackedNorm(n, after.channels, after.positions)
-        self.input = torch.zeros(n, before.positions * before.channels, batch)
-        self._pooled = torch.zeros(n, after.positions * before.channels, batch)
-        self._raw = torch.zeros(n, after.positions * after.channels, batch)
-        self._scratch = scratch
-        self._before, self._after = before, after
-
-    def forward(self, out: Tensor, *, training: bool) -> None:
-        corners = self._corners(self.input)
-        pooled = self._pooled.view(corners[0].shape)
-        torch.add(corners[0], corners[1], out=pooled)
-        for corner in corners[2:]:
-            pooled.add_(corner)
-        pooled.mul_(1.0 / len(corners))
-        self.conv.forward(self._pooled, self._raw)
-        self.norm.forward(self._raw, out, training=training)
-
-    def backward(self, grad: Tensor) -> Tensor:
-        """Return the gradient of the input; it takes the place of the input's buffer."""
-        self.norm.backward(grad, self._raw, self._scratch[: grad.numel()].view(grad.shape))
-        self.conv.backward_weight(grad, self._pooled)
-        self.conv.backward_input(grad, self._pooled)
-        corners = self._corners(self.input)
-        self._pooled.mul_(1.0 / len(corners))
-        for corner in corners:
-            corner.copy_(self._pooled.view(corner.shape))
-        return self.input
-
-    def _corners(self, x: Tensor) -> list[Tensor]:
-        n, batch = len(x), x.shape[-1]
-        inner = self._before.channels * batch
-        if len(self._after.spatial) == 1:
-            pairs = x.view(n, self._after.spatial[0], 2, inner)
-            return [pairs[:, :, offset] for offset in range(2)]
-        height, width = self._after.spatial
-        squares = x.view(n, height, 2, width, 2, inner)
-        return [squares[:, :, row, :, column] for row in range(2) for column in range(2)]
-
-
-class _Head:
-    """Batch normalization, ReLU, average over positions, linear layer."""
-
-    def __init__(self, weight: Tensor, stage: Stage, batch: int) -> None:
-        n = len(weight)
-        self.weight = weight
-        self.bias = torch.zeros(n, weight.shape[1], 1)
-        self._grads = (torch.zeros_like(weight), torch.zeros_like(self.bias))
-        self.norm = StackedNorm(n, stage.channels, stage.positions)
-        self.input = torch.zeros(n, stage.positions * stage.channels, batch)
-        self.active = torch.zeros_like(self.input)
-        self._grad = torch.zeros_like(self.input)
-        self._features = torch.zeros(n, stage.channels, batch)
-        self._positions = stage.positions
-
-    def parameters(self) -> list[tuple[Tensor, Tensor]]:
-        return [(self.weight, self._grads[0]), (self.bias, self._grads[1])]
-
-    def forward(self, *, training: bool) -> Tensor:
-        self.norm.forward(self.input, self.active, training=training)
-        self.active.relu_()
-        n, channels, batch = self._features.shape
-        torch.mean(self.active.view(n, self._positions, channels, batch), 1, out=self._features)
-        return torch.baddbmm(self.bias, self.weight, self._features)
-
-    def backward(self, grad: Tensor) -> Tensor:
-        """Return the gradient of the input."""
-        torch.bmm(grad, self._features.transpose(1, 2), out=self._grads[0])
-        torch.sum(grad, -1, keepdim=True, out=self._grads[1])
-        features = torch.bmm(self.weight.transpose(1, 2), grad).mul_(1.0 / self._positions)
-        n, channels, batch = features.shape
-        self._grad.view(n, self._positions, channels, batch).copy_(features.unsqueeze(1))
-        torch.ops.aten.threshold_backward.grad_input(self._grad, self.active, 0, grad_input=self._grad)
-        self.norm.backward(self._grad, self.input, self.active)
-        return self._grad
 
 
 def _stack(weights: Sequence[Weights], name: str) -> Tensor:
