@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from published_nb201 import DATA_SETS, published_board, published_folder, write_published
 
 from metanas.leaderboard.board import Board
-from metanas.leaderboard.replay import Judge, choose
+from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.statistics import median_of_found
 from metanas.strategies import find_strategy
 from metanas.tables import Table
@@ -88,7 +88,7 @@ def run(
     source = find_strategy(strategy)
     tests, found = [], []
     for seed in seeds:
-        climb = judge.climb(choose(board, judge.oracle, judge.task, source, seed, workers=1))
+        climb = judge.climb(judge.setting.search(source, seed, workers=1))
         tests.append(climb.at(np.array(board.report.at))[1])
         optimal = np.flatnonzero(climb.validation == judge.best_validation)
         found.append(float(climb.spent[optimal[0]]) if len(optimal) else None)

@@ -207,7 +207,7 @@ class Requirements:
         objectives: ``"one"``; ``"several"``, two or more; or ``"any"`` number.
         fidelities: it asks for trainings of fewer epochs, and needs a board that has them.
         constraints: it needs at least one constraint. (Any strategy may be run where there are some.)
-        scores: it needs zero-cost scores.
+        scores: it needs zero-cost scores, ``"proxy/…"``.
         space: attributes and methods that the space must have beyond those of every
             :class:`~metanas.spaces.Space`, as ``("indices",)`` for a list of all architectures.
         repeats: it may ask again for a training that it has asked for, and means it, as its paper does.
@@ -231,7 +231,7 @@ class Requirements:
             return f"trainings of fewer epochs, and every trial here has {problem.max_epochs}"
         if self.constraints and not problem.constraints:
             return "a constraint, and there is none"
-        if self.scores and not problem.scores:
+        if self.scores and not any(name.startswith("proxy/") for name in problem.scores):
             return "zero-cost scores, and there are none"
         lacking = [name for name in self.space if not hasattr(problem.space, name)]
         return f"a space with {', '.join(lacking)}, and {problem.space.name!r} has none" if lacking else None

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from metanas.leaderboard.replay import Judge
+    from metanas.leaderboard.resume import Unfinished
     from metanas.leaderboard.runner import Done, Failed, Job
     from metanas.leaderboard.summary import Section
+    from metanas.problem import Problem
+    from metanas.strategies import Source
 
 
 def command(
@@ -37,13 +40,19 @@ def command(
     jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if absent.")] = None,
     workers: Annotated[int | None, typer.Option(help="Simulated workers; the board's if absent.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for runs, summary and plots.")] = Path("runs"),
+    checkpoint: Annotated[
+        float | None,
+        typer.Option(help="Write every run under way to the disk at least every so many seconds, to resume within it."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted call; begin anew.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of tables.")] = False,
 ) -> int:
     """Search a board's tables with strategies and rank them.
 
     Every run is written to OUT/BOARD/TABLE/STRATEGY/ as soon as it is done: what the strategy chose, sealed, and what
     it reached. Runs of other strategies that lie there from before, on the same tables, are ranked with them. Beside
-    the runs: summary.json, regret.png and regret.svg (with the extra [plots]).
+    the runs: summary.json, regret.png and regret.svg (with the extra [plots]), and front.png and front.svg on a board
+    with costs. A call that was interrupted is taken up where it stopped by the same call.
 
     Your own strategy is one file with a class that has ask() and tell(observation); see metanas/strategies.
 
@@ -60,34 +69,50 @@ def command(
     from metanas.leaderboard import summary
     from metanas.leaderboard.board import load_board
     from metanas.leaderboard.replay import Judge
+    from metanas.leaderboard.resume import Unfinished
     from metanas.leaderboard.runner import Job, earlier_runs, open_tables
-    from metanas.strategies import find_strategy, strategy_names
+    from metanas.strategies import find_strategy
 
     for name, value in (("seeds", seeds), ("jobs", jobs), ("workers", workers)):
         if value is not None and value < 1:
             msg = f"--{name} must be at least 1, but got {value}."
             raise InvalidValueError(msg)
+    if checkpoint is not None and checkpoint <= 0:
+        msg = f"--checkpoint must be positive, but got {checkpoint:g}."
+        raise InvalidValueError(msg)
+    progress, shown = Console(stderr=True), Console()
     chosen = load_board(board)
-    sources = [find_strategy(text) for text in strategy or strategy_names()]
+    tables, missing = open_tables(chosen, table or ())
+    judges = [Judge(chosen, entry, device) for entry in tables for device in chosen.devices or (None,)]
+    n_workers = workers or chosen.rules.workers
+    problem = judges[0].setting.problem(n_workers)
+    sources = [find_strategy(text) for text in strategy] if strategy else _fitting(problem, chosen.name, progress)
+    for source in sources:
+        unmet = source.requires.unmet(problem)
+        if unmet:
+            msg = f"Strategy {source.name!r} needs {unmet} on board {chosen.name}."
+            raise StrategyError(msg)
     labels = [source.label for source in sources]
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         msg = f"Strategies of one run must have different names, but {twice!r} occurs twice."
         raise InvalidValueError(msg)
-    tables, missing = open_tables(chosen, table or ())
-    judges = [Judge(chosen, entry) for entry in tables]
-    n_workers = workers or chosen.rules.workers
     folder = out / (chosen.name if n_workers == chosen.rules.workers else f"{chosen.name},workers={n_workers}")
     todo = [
-        Job(chosen, entry.path.resolve(), entry.sha256, source, seed, n_workers)
+        Job(chosen, entry.path.resolve(), entry.sha256, source, seed, n_workers, device, every=checkpoint or 0.0)
         for entry in tables
+        for device in chosen.devices or (None,)
         for source in sources
         for seed in range(seeds or chosen.seeds)
     ]
-    progress, shown = Console(stderr=True), Console()
     for name in missing:
         progress.print(f"Table {name} of board {chosen.name} is not here; it is left out.", style="yellow")
-    done, failed = _carry_out(todo, judges, jobs or os.cpu_count() or 1, folder, progress)
+    plan = Unfinished(folder, chosen.rules_sha256, fresh=fresh)
+    if plan.n_done:
+        text = f"Going on with an interrupted call: {plan.n_done} runs were finished. (--fresh begins anew.)"
+        progress.print(text, style="yellow", highlight=False)
+    done, failed = _carry_out(todo, judges, jobs or os.cpu_count() or 1, folder, plan, progress)
+    plan.remove()
     done += earlier_runs(folder, judges, n_workers, without=set(labels))
     sections = summary.sections(judges, done)
     content = summary.as_json(sections, failed, missing, n_workers)
@@ -107,8 +132,28 @@ def command(
     return 0
 
 
+def _fitting(problem: Problem, board: str, console: Console) -> list[Source]:
+    """Return the built-in strategies that the board suits; say which it does not, and which lack a package."""
+    from metanas.errors import MetanasError
+    from metanas.strategies import find_strategy, strategy_names
+
+    found = []
+    for name in strategy_names():
+        try:
+            source = find_strategy(name)
+            unmet = source.requires.unmet(problem)
+        except MetanasError as error:  # an optional package is not installed
+            console.print(f"{name} is left out: {error}", style="yellow", highlight=False, markup=False)
+            continue
+        if unmet is None:
+            found.append(source)
+        else:
+            console.print(f"{name} is left out: it needs {unmet} on {board}.", style="dim", highlight=False)
+    return found
+
+
 def _carry_out(
-    todo: Sequence[Job], judges: Sequence[Judge], processes: int, folder: Path, console: Console
+    todo: Sequence[Job], judges: Sequence[Judge], processes: int, folder: Path, plan: Unfinished, console: Console
 ) -> tuple[list[Done], list[Failed]]:
     """Run all jobs under a progress bar."""
     from rich.progress import (
@@ -127,7 +172,7 @@ def _carry_out(
     failed: list[Failed] = []
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=len(todo))
-        for outcome in run_all(todo, judges, processes=min(processes, len(todo)), folder=folder):
+        for outcome in run_all(todo, judges, processes=min(processes, len(todo)), folder=folder, plan=plan):
             if isinstance(outcome, Failed):
                 failed.append(outcome)
             else:
@@ -138,11 +183,14 @@ def _carry_out(
 
 def _plot(sections: Sequence[Section], folder: Path) -> list[Path]:
     from metanas import charts
+    from metanas.leaderboard.pareto import plot_fronts
     from metanas.leaderboard.plots import plot_regret
 
     if not sections or not charts.available():
         return []
-    return plot_regret([(section.judge, section.entrants) for section in sections], folder / "regret")
+    panels = [(section.judge, section.entrants) for section in sections]
+    plots = plot_regret(panels, folder / "regret")
+    return plots + (plot_fronts(panels, folder / "front") if sections[0].judge.board.costs else [])
 
 
 def _show(console: Console, sections: Sequence[Section]) -> None:
@@ -157,11 +205,13 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
         wide = console.width >= 60 + 15 * len(board.report.at)
         between = " ± " if wide else "\n± "
         unit = "" if board.unit == "trainings" else " s"
+        digits, best = (4, "front") if board.costs else (2, "architecture")
+        limit = judge.limit and f"{board.report.metric}, {judge.limit.metric} <= {judge.limit.at_most:g}"
         grid = Table(
-            title=f"{board.name} on {judge.table}: {board.report.metric} ({judge.units['test']}) of the incumbent",
+            title=f"{board.name} on {judge.label}: {judge.figure} ({judge.units['test']}), test split",
             caption=f"Mean ± standard error. CPU: the strategy's own, in µs a trial. Optimum: median {board.unit} to "
-            f"the best validation value (share of runs that found it). That architecture tests at "
-            f"{judge.optimum_test:.2f}; the best test value of all is {judge.best_test:.2f}.",
+            f"the best validation value (share of runs that found it). That {best} tests at "
+            f"{judge.optimum_test:.{digits}f}; the best test value of all is {judge.best_test:.{digits}f}.",
             title_justify="left",
             caption_justify="left",
             box=SIMPLE_HEAD,
@@ -169,12 +219,14 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
             padding=(0, 1 if wide else 0),
         )
         grid.add_column("strategy", no_wrap=True)
-        for name in (*(f"@{at:g}{unit}" for at in board.report.at), "rank", "optimum", "runs", "CPU"):
+        points = [f"@{at:g}{unit}" for at in board.report.at]
+        for name in (*points, *([limit] if limit else []), "rank", "optimum", "runs", "CPU"):
             grid.add_column(name, justify="right")
         for standing in section.standings:
             tests = [
-                f"{mean:.2f}{between}{error:.2f}" for mean, error in zip(standing.test, standing.error, strict=True)
+                _mean(mean, error, digits, between) for mean, error in zip(standing.test, standing.error, strict=True)
             ]
+            tests += [_mean(*standing.limited[-1], 2, between)] if standing.limited else ["–"] if limit else []
             median = "–" if standing.optimum_median is None else f"{standing.optimum_median:g}"
             grid.add_row(
                 standing.label,
@@ -196,6 +248,10 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
         console.print(grid)
 
 
+def _mean(mean: float, error: float, digits: int, between: str) -> str:
+    return "–" if math.isnan(mean) else f"{mean:.{digits}f}{between}{error:.{digits}f}"
+
+
 def _failures(failed: Sequence[Failed], n_done: int, folder: Path) -> str:
     """Say of every strategy that failed what happened in its first failed run."""
     first: dict[str, Failed] = {}
@@ -205,6 +261,7 @@ def _failures(failed: Sequence[Failed], n_done: int, folder: Path) -> str:
     for label, entry in first.items():
         more = sum(other.label == label for other in failed) - 1
         others = f" (and {more} more of its runs failed)" if more else ""
-        lines.append(f"{entry.message} Table {entry.table}, seed {entry.seed}{others}.")
+        where = entry.table + (f", {entry.device}" if entry.device else "")
+        lines.append(f"{entry.message} Table {where}, seed {entry.seed}{others}.")
     kept = f"The {n_done} finished runs are kept in {folder}." if n_done else "No run finished."
     return "\n".join([*lines, kept])

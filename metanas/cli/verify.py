@@ -83,23 +83,23 @@ class _Judges:
 
     def __init__(self, board: str | None, tables: Sequence[str]) -> None:
         from metanas.leaderboard.board import load_board
-        from metanas.leaderboard.runner import open_table
+        from metanas.leaderboard.setting import open_table
 
         self._board = load_board(board) if board else None
         opened = [open_table(name) for name in tables]
         self._tables = {table.name: table for table in opened}
-        self._judges: dict[tuple[str, str], Judge] = {}
+        self._judges: dict[tuple[str, str, str | None], Judge] = {}
 
     def of(self, run: Run) -> Judge:
-        """Return the judge of a run's board and table."""
+        """Return the judge of a run's board, table and device."""
         from metanas.leaderboard.board import load_board
         from metanas.leaderboard.replay import Judge
-        from metanas.leaderboard.runner import open_table
+        from metanas.leaderboard.setting import open_table
 
-        key = (run.board, run.table)
+        key = (run.board, run.table, run.device)
         if key not in self._judges:
             table = self._tables[run.table] if run.table in self._tables else open_table(run.table)
-            self._judges[key] = Judge(self._board or load_board(run.board), table)
+            self._judges[key] = Judge(self._board or load_board(run.board), table, run.device)
         return self._judges[key]
 
 

@@ -13,14 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metanas import published
 from metanas.errors import InvalidFileError, MetanasError, UnknownNameError
 from metanas.harness import Rules
-from metanas.problem import Budget, Direction, Objective
+from metanas.problem import Budget, Constraint, Direction, Objective
 from metanas.spaces import Space, load_space
 
 FOLDER = "leaderboards"
 FILE = "board.toml"
 DEFAULT = "anytime-v1"
+DEVICE, TASK = "{device}", "{task}"
 
 Positive = Annotated[int, Field(gt=0)]
+Above = Annotated[float, Field(gt=0)]
+Untrained = Annotated[str, Field(pattern=r"^((latency|energy|proxy)/.+|cost/(parameters|macs))$")]  # needs no training
 
 
 class _Part(BaseModel):
@@ -34,16 +37,35 @@ class ObjectivePart(_Part):
     direction: Direction
 
 
+class LimitPart(_Part):
+    """What an architecture may cost; see :class:`metanas.problem.Constraint`.
+
+    Attributes:
+        metric: a cost of the untrained architecture.
+        at_most: the limit, or a limit for each device.
+    """
+
+    metric: Untrained
+    at_most: Above | dict[str, Above]
+
+    def on(self, device: str | None) -> Constraint:
+        """Return the limit on a device."""
+        limit = self.at_most[device or ""] if isinstance(self.at_most, dict) else self.at_most
+        return Constraint(_on(self.metric, device), limit)
+
+
 class ReportPart(_Part):
-    """What is reported of the incumbent, and when.
+    """What is reported, and when.
 
     Attributes:
         metric: a test metric.
         at: points of the budget, ascending, in its unit (trainings; seconds where only time is limited).
+        limit: on a board with costs as objectives: report the incumbent under this limit beside the hypervolume.
     """
 
     metric: Annotated[str, Field(pattern="^test/")]
     at: tuple[float, ...] = Field(min_length=1)
+    limit: LimitPart | None = None
 
 
 class BudgetPart(_Part):
@@ -81,6 +103,13 @@ class Board(_Part):
         report: what is reported.
         budget: what a run may spend.
         rules: how it is charged.
+        costs: further objectives, to be minimized: one or two costs of the untrained architecture. Reported is then
+            the hypervolume of what is not dominated, instead of an incumbent.
+        constraints: limits that the incumbent must keep.
+        scores: what strategies know of every architecture beforehand; see :attr:`metanas.problem.Problem.scores`.
+        devices: each table is searched once for each of them; ``{device}`` stands for it in the names of metrics.
+        columns: the tables that hold metrics which the searched table does not, by metric; ``{task}`` in the name of
+            such a table stands for the searched table's task.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*-v[0-9]+$")]
@@ -93,17 +122,43 @@ class Board(_Part):
     report: ReportPart
     budget: BudgetPart
     rules: RulesPart
+    costs: tuple[Untrained, ...] = Field(default=(), max_length=2)
+    constraints: tuple[LimitPart, ...] = ()
+    scores: tuple[Untrained, ...] = ()
+    devices: tuple[str, ...] = ()
+    columns: dict[Untrained, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Check what one field says of another."""
         self.make_rules()
+        self._check_devices()
+        if self.costs and self.rules.fidelity == "any":
+            msg = "costs need rules.fidelity = 'full': what is not dominated is a matter of finished trainings"
+            raise ValueError(msg)
+        if self.costs and self.constraints:
+            msg = "a board has costs as objectives or constraints, not both; report.limit is for a board with costs"
+            raise ValueError(msg)
+        if self.report.limit and not self.costs:
+            msg = "report.limit is for a board with costs; let strategies know of a limit by constraints"
+            raise ValueError(msg)
         at = self.report.at
         limit = self.budget.trainings or self.budget.seconds or 0
         if list(at) != sorted(set(at)) or at[0] <= 0 or at[-1] > limit:
             msg = f"report.at must ascend within the budget (0, {limit:g}], but got {list(at)}"
             raise ValueError(msg)
         return self
+
+    def _check_devices(self) -> None:
+        limits = [*self.constraints, *([self.report.limit] if self.report.limit else [])]
+        named = any(DEVICE in text for text in (*self.costs, *self.scores, *self.columns, *(x.metric for x in limits)))
+        if named != bool(self.devices) or len(set(self.devices)) < len(self.devices):
+            msg = f"devices must be named, each once, where {DEVICE} occurs, and nowhere else; got {self.devices}"
+            raise ValueError(msg)
+        for limit in limits:
+            if isinstance(limit.at_most, dict) and set(limit.at_most) != set(self.devices):
+                msg = f"at_most of {limit.metric} must name every device, {self.devices}; got {tuple(limit.at_most)}"
+                raise ValueError(msg)
 
     @property
     def unit(self) -> Literal["trainings", "seconds"]:
@@ -116,8 +171,24 @@ class Board(_Part):
         return self.budget.trainings or self.budget.seconds or 0
 
     def make_objective(self) -> Objective:
-        """Return the objective as strategies see it."""
+        """Return the objective of the trained architecture as strategies see it, the first of several."""
         return Objective(self.objective.metric, self.objective.direction)
+
+    def make_objectives(self, device: str | None = None) -> tuple[Objective, ...]:
+        """Return all objectives as strategies see them."""
+        return (self.make_objective(), *(Objective(_on(name, device), "minimize") for name in self.costs))
+
+    def make_constraints(self, device: str | None = None) -> tuple[Constraint, ...]:
+        """Return the constraints as strategies see them."""
+        return tuple(limit.on(device) for limit in self.constraints)
+
+    def scores_on(self, device: str | None) -> tuple[str, ...]:
+        """Return the names of the scores that strategies know."""
+        return tuple(_on(name, device) for name in self.scores)
+
+    def columns_on(self, device: str | None, task: str) -> dict[str, str]:
+        """Return metric -> name of the table that holds it."""
+        return {_on(name, device): table.replace(TASK, task) for name, table in self.columns.items()}
 
     def make_rules(self, workers: int | None = None) -> Rules:
         """Return the rules of a run, with another number of workers if one is given."""
@@ -137,7 +208,16 @@ class Board(_Part):
     def rules_sha256(self) -> str:
         """Hash of all that decides a run; a board may gain tables, seeds and words, but not change its rules."""
         decisive = self.model_dump(mode="json", exclude={"title", "tables", "seeds"})
+        for name in ("costs", "constraints", "scores", "devices", "columns"):  # later fields: absent is as it was
+            if not decisive[name]:
+                del decisive[name]
+        if decisive["report"]["limit"] is None:
+            del decisive["report"]["limit"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _on(text: str, device: str | None) -> str:
+    return text.replace(DEVICE, device or "")
 
 
 def board_names() -> tuple[str, ...]:

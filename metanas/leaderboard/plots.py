@@ -44,16 +44,35 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
     import altair
 
     board = panels[0][0].board
-    labels = list(dict.fromkeys(entry.label for _, entrants in panels for entry in entrants))
-    colours = {label: COLOURS[position % len(COLOURS)] for position, label in enumerate(labels)}
-    rows = [altair.hconcat(*(_panel(judge, runs, colours, split) for split in _SPLITS)) for judge, runs in panels]
+    colours, crowd = colours_of(panels)
+    drawn = [(judge, [entry for entry in runs if entry.label in colours]) for judge, runs in panels]
+    rows = [altair.hconcat(*(_panel(judge, runs, colours, split) for split in _SPLITS)) for judge, runs in drawn]
     n_runs = min(len(entry.climbs) for _, entrants in panels for entry in entrants)
     title = f"{board.name}: how far the best found is from the best there is"
     subtitle = [
         f"Mean of {n_runs} runs and 95 % confidence band of the mean, logarithmic axes; lower is better.",
-        "The incumbent is always chosen by validation.",
+        f"The {'front' if board.costs else 'incumbent'} is always chosen by validation.{crowd}",
     ]
     return save(page(altair.vconcat(*rows), title, subtitle), path)
+
+
+def colours_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]]) -> tuple[dict[str, str], str]:
+    """Give a colour to the strategies that come first on the tables, one for each colour that can be told apart.
+
+    Args:
+        panels: judge and runs of each table, the best strategy first.
+
+    Returns:
+        Colour by label, and a sentence on those that are left out (empty if none are).
+    """
+    places: dict[str, list[int]] = {}
+    for _, entrants in panels:
+        for place, entry in enumerate(entrants):
+            places.setdefault(entry.label, []).append(place)
+    order = sorted(places, key=lambda label: sum(places[label]) / len(places[label]))
+    drawn = dict(zip(order, COLOURS, strict=False))
+    out = len(order) - len(drawn)
+    return drawn, f" Drawn are the first {len(drawn)} of {len(order)} strategies by rank." if out else ""
 
 
 def _panel(judge: Judge, entrants: Sequence[Entrant], colours: Mapping[str, str], split: str) -> Any:
@@ -97,7 +116,7 @@ def _panel(judge: Judge, entrants: Sequence[Entrant], colours: Mapping[str, str]
     if reference > low:
         layers += _reference(reference, x, scale, float(grid[0]))
     return alt.layer(*layers).properties(
-        width=_WIDTH, height=_HEIGHT, title=alt.Title(f"{judge.table}: {split}", fontSize=13, anchor="start", offset=8)
+        width=_WIDTH, height=_HEIGHT, title=alt.Title(f"{judge.label}: {split}", fontSize=13, anchor="start", offset=8)
     )
 
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,21 +19,35 @@ from typing import TYPE_CHECKING
 import joblib
 import numpy as np
 
+from metanas.checkpoint import Journal
 from metanas.errors import InvalidFileError, StrategyError, UnknownNameError, VerificationError
 from metanas.leaderboard.board import Board
-from metanas.leaderboard.replay import Climb, Judge, choose, make_oracle
+from metanas.leaderboard.replay import Climb, Judge
+from metanas.leaderboard.resume import Unfinished, code_sha256
+from metanas.leaderboard.setting import Setting, make_setting, open_table
 from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, read_run, write_run
 from metanas.strategies import Source
-from metanas.tables import Table, find_entry, load_table
+from metanas.tables import Table
 
 if TYPE_CHECKING:
     from metanas.harness import Trace
-    from metanas.oracles import TableOracle
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to make: plain data that any process can carry out."""
+    """One run to make: plain data that any process can carry out.
+
+    Attributes:
+        board: the board.
+        table: file of the table.
+        table_sha256: its hash.
+        source: the strategy.
+        seed: of the run.
+        workers: simulated workers.
+        device: on which device; None on a board without devices.
+        journal: where the run is written down while it is under way, to be resumed; None: nowhere.
+        every: seconds between two writes of the journal.
+    """
 
     board: Board
     table: Path
@@ -41,6 +55,17 @@ class Job:
     source: Source
     seed: int
     workers: int
+    device: str | None = None
+    journal: Path | None = None
+    every: float = 0.0
+
+    @property
+    def head(self) -> dict[str, object]:
+        """What identifies the run in its journal."""
+        source = self.source
+        what = {"board": self.board.rules_sha256, "table": self.table_sha256, "device": self.device}
+        who = {"strategy": source.name, "config": dict(source.config), "source": source.sha256}
+        return {**what, **who, "seed": self.seed, "workers": self.workers, "code": code_sha256()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +86,7 @@ class Failed:
     table: str
     seed: int
     message: str
-
-
-def open_table(name: str) -> Table:
-    """Return the published table called ``name``, its bytes checked, or the one in an ``.h5`` file.
-
-    Raises:
-        UnknownNameError: no such table.
-        InvalidFileError: the file is not the published one, or is no table.
-    """
-    if name.endswith(".h5"):
-        return Table.open(name)
-    entry = find_entry(name)
-    table = load_table(name)
-    if table.sha256 != entry.sha256:
-        entry.verify()
-    return table
+    device: str | None = None
 
 
 def open_tables(board: Board, names: Sequence[str] = ()) -> tuple[list[Table], list[str]]:
@@ -110,27 +120,35 @@ def make_run(job: Job) -> Run:
     Raises:
         StrategyError: the strategy raised or broke the rules.
     """
-    oracle, task, table = _oracle(job.board, job.table, job.table_sha256)
-    trace = choose(job.board, oracle, task, job.source, job.seed, job.workers)
+    setting = _setting(job.board.model_dump_json(), job.table, job.table_sha256, job.device)
+    through = None
+    if job.journal is not None:
+        path, head, every = job.journal, job.head, job.every
+        through = lambda oracle: Journal(oracle, path, head, every=every)  # noqa: E731
+    trace = setting.search(job.source, job.seed, job.workers, through)
     run = Run(
         metanas=_version(),
         numpy=np.__version__,
         board=job.board.name,
         rules_sha256=job.board.rules_sha256,
         space=job.board.space,
-        task=task,
-        table=table,
+        task=setting.task,
+        table=setting.table,
         table_sha256=job.table_sha256,
         strategy=_strategy_part(job.source),
         seed=job.seed,
         workers=job.workers,
         choices=_choices(trace),
+        device=job.device,
+        columns=dict(setting.columns),
         strategy_cpu_seconds=trace.cpu_seconds,
     )
     return run.sealed()
 
 
-def run_all(jobs: Sequence[Job], judges: Sequence[Judge], *, processes: int, folder: Path) -> Iterator[Done | Failed]:
+def run_all(
+    jobs: Sequence[Job], judges: Sequence[Judge], *, processes: int, folder: Path, plan: Unfinished | None = None
+) -> Iterator[Done | Failed]:
     """Carry out jobs, in no fixed order; every run is written before it is yielded.
 
     Args:
@@ -138,25 +156,45 @@ def run_all(jobs: Sequence[Job], judges: Sequence[Judge], *, processes: int, fol
         judges: of every table that occurs in ``jobs``.
         processes: worker processes; 1 runs all in this one.
         folder: where runs are written, as ``<table>/<strategy>/seed-<seed>.json``.
+        plan: notes what is done, and knows what an interrupted call has done; its runs are yielded first.
 
     Raises:
         MetanasError: anything but a strategy's own failure.
     """
-    by_table = {judge.table_sha256: judge for judge in judges}
-    for outcome in _outcomes(jobs, processes):
+    by_table = {(judge.table_sha256, judge.device): judge for judge in judges}
+    todo = []
+    for job in jobs:
+        judge = by_table[job.table_sha256, job.device]
+        path = path_of(folder, judge.table, judge.device, job.source.label, job.seed)
+        run = plan.run_at(path) if plan else None
+        if run is None or _strategy_part(job.source) != run.strategy or run.table_sha256 != job.table_sha256:
+            todo.append(replace(job, journal=path.with_suffix(".journal.jsonl")) if job.every else job)
+        else:
+            yield Done(run, label_of(run), *judge.replay(run))
+    for outcome in _outcomes(todo, processes) if todo else ():
         if isinstance(outcome, Failed):
             yield outcome
             continue
-        judge = by_table[outcome.table_sha256]
+        judge = by_table[outcome.table_sha256, outcome.device]
         result, climb = judge.replay(outcome)
         run = outcome.model_copy(update={"result": result})
-        write_run(run, run_path(folder, run))
+        path = run_path(folder, run)
+        write_run(run, path)
+        path.with_suffix(".journal.jsonl").unlink(missing_ok=True)
+        if plan:
+            plan.add(run, path)
         yield Done(run, label_of(run), result, climb)
 
 
 def run_path(folder: Path, run: Run) -> Path:
     """Return where a run is written."""
-    return folder / _slug(run.table.replace("/", "-")) / _slug(label_of(run)) / f"seed-{run.seed:03}.json"
+    return path_of(folder, run.table, run.device, label_of(run), run.seed)
+
+
+def path_of(folder: Path, table: str, device: str | None, label: str, seed: int) -> Path:
+    """Return where the run of a strategy on a table is written."""
+    place = table.replace("/", "-") + (f",{device}" if device else "")
+    return folder / _slug(place) / _slug(label) / f"seed-{seed:03}.json"
 
 
 def label_of(run: Run) -> str:
@@ -175,12 +213,14 @@ def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: s
     """
     found = []
     for judge in judges:
-        for path in sorted((folder / _slug(judge.table.replace("/", "-"))).glob("*/seed-*.json")):
+        place = path_of(folder, judge.table, judge.device, "any", 0).parents[1]
+        for path in sorted(place.glob("*/seed-*.json")):
             with contextlib.suppress(InvalidFileError, VerificationError):
                 run = read_run(path)
-                same = (run.board, run.rules_sha256, run.table_sha256, run.workers, run.seal)
                 board = judge.board
-                if same != (board.name, board.rules_sha256, judge.table_sha256, workers, run.computed_seal()):
+                same = (run.board, run.rules_sha256, run.table_sha256, run.device, run.columns, run.workers)
+                here = (board.name, board.rules_sha256, judge.table_sha256, judge.device)
+                if same != (*here, dict(judge.setting.columns), workers) or run.seal != run.computed_seal():
                     continue
                 if label_of(run) not in without:
                     result, climb = judge.replay(run)
@@ -201,17 +241,17 @@ def _attempt(job: Job) -> Run | Failed:
     try:
         return make_run(job)
     except StrategyError as error:
-        return Failed(job.source.label, Table.open(job.table).name, job.seed, str(error))
+        return Failed(job.source.label, Table.open(job.table).name, job.seed, str(error), job.device)
 
 
 @lru_cache(maxsize=4)
-def _oracle(board: Board, path: Path, sha256: str) -> tuple[TableOracle, str, str]:
+def _setting(board: str, path: Path, sha256: str, device: str | None) -> Setting:
     """Open the table for as long as it takes to copy the validation columns; the hash keeps versions apart."""
     table = Table.open(path)
     if table.sha256 != sha256:
         msg = f"{path} has changed since the runs were started; start them again."
         raise InvalidFileError(msg)
-    return make_oracle(board, table), table.task, table.name
+    return make_setting(Board.model_validate_json(board), table, device)
 
 
 def _version() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,12 +22,15 @@ class Entrant:
         climbs: the incumbent over the budget, by seed.
         optimum_at: budget to the validation optimum by seed, None where it was not found.
         cpu_per_trial: seconds that the strategy itself used for a trial, mean over the runs.
+        limited: test value of the incumbent under the limit of report at the board's points, by seed, None where there
+            is none; empty where the board has no such limit.
     """
 
     label: str
     climbs: Mapping[int, Climb]
     optimum_at: Mapping[int, float | None]
     cpu_per_trial: float
+    limited: Mapping[int, Sequence[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,14 @@ class Standing:
         label: the strategy.
         n_runs: number of runs (seeds).
         at: points of the budget, ``(n_points,)``.
-        test: mean test value of the incumbent at them, ``(n_points,)``.
+        test: mean test value of the incumbent (or front) at them, ``(n_points,)``; NaN where a run has none as yet.
         error: standard error of that mean, ``(n_points,)``; NaN for a single run.
         rank: mean rank by test value over points and seeds, 1 is best; NaN if the strategies share no seed.
         optimum_median: median budget to the validation optimum; None if less than half of the runs found it.
         optimum_found: share of runs that found it.
         cpu_per_trial: seconds that the strategy itself used for a trial.
+        limited: mean and standard error of the incumbent's test value under the limit of report, at each point; empty
+            where the board has none.
     """
 
     label: str
@@ -55,6 +60,7 @@ class Standing:
     optimum_median: float | None
     optimum_found: float
     cpu_per_trial: float
+    limited: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +143,19 @@ def standings(entrants: Sequence[Entrant], judge: Judge) -> list[Standing]:
                 optimum_median=median_of_found(list(entry.optimum_at.values())),
                 optimum_found=sum(budget is not None for budget in entry.optimum_at.values()) / len(entry.optimum_at),
                 cpu_per_trial=entry.cpu_per_trial,
+                limited=_limited(entry),
             )
         )
     return sorted(found, key=lambda standing: (math.isnan(standing.rank), standing.rank, standing.label))
 
 
+def _limited(entrant: Entrant) -> tuple[tuple[float, float], ...]:
+    values = np.array(list(entrant.limited.values()), dtype=np.float64)  # (seeds, points), None as NaN
+    return tuple(mean_and_error(column) for column in values.T) if values.size else ()
+
+
 def regret_curve(entrant: Entrant, judge: Judge, split: str, grid: NDArray[np.float64]) -> Curve:
-    """Return the regret of the incumbent over the budget.
+    """Return the regret of the incumbent (or front) over the budget.
 
     Args:
         entrant: the runs.
@@ -153,10 +165,16 @@ def regret_curve(entrant: Entrant, judge: Judge, split: str, grid: NDArray[np.fl
     """
     test = split == "test"
     best = judge.best_test if test else judge.best_validation
-    sign = 1.0 if (judge.test_maximized if test else judge.board.objective.direction == "maximize") else -1.0
+    sign = 1.0 if (judge.test_maximized if test else judge.validation_maximized) else -1.0
     values = np.array([climb.at(grid)[1 if test else 0] for climb in entrant.climbs.values()])  # (seeds, points)
-    started = ~np.isnan(values).any(axis=0)
-    regret, at = sign * (best - values[:, started]), grid[started]
-    mean = regret.mean(axis=0)
-    half = 1.96 * regret.std(axis=0, ddof=1) / math.sqrt(len(regret)) if len(regret) > 1 else np.zeros_like(mean)
-    return Curve(at=at, mean=mean, low=np.maximum(mean - half, 0.0), high=mean + half)
+    curve = mean_curve(sign * (best - values), grid)
+    return Curve(curve.at, curve.mean, np.maximum(curve.low, 0.0), curve.high)
+
+
+def mean_curve(values: NDArray[np.float64], at: NDArray[np.float64]) -> Curve:
+    """Return the mean of runs, ``(n_runs, n_points)``, with its band; points where a run has NaN are left out."""
+    whole = ~np.isnan(values).any(axis=0)
+    values, at = values[:, whole], at[whole]
+    mean = values.mean(axis=0)
+    half = 1.96 * values.std(axis=0, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else np.zeros_like(mean)
+    return Curve(at=at, mean=mean, low=mean - half, high=mean + half)

@@ -75,12 +75,15 @@ class Result(_Part):
     Attributes:
         trainings: full trainings that were charged and counted.
         seconds: simulated clock when the last of them ended; None for a table without times.
-        incumbent: index of the architecture with the best validation value; None if no training ended.
+        incumbent: index of the architecture with the best validation value; None if there is none as yet.
         validation: its validation value.
         test: its test value.
         points: the incumbent at the board's points of report.
         optimum_at: when an architecture with the best validation value of all was found, in the budget's unit; None
             if it was not.
+        front: on a board with costs, indices of the architectures that nothing trained dominates by validation; all
+            other values are then hypervolumes, and there is no incumbent.
+        limited: on a board with costs and a limit of report, the incumbent under it at the board's points.
     """
 
     trainings: Finite
@@ -90,6 +93,8 @@ class Result(_Part):
     test: Finite | None
     points: tuple[Point, ...]
     optimum_at: Finite | None
+    front: tuple[int, ...] = ()
+    limited: tuple[Point, ...] = ()
 
 
 class Run(_Part):
@@ -109,6 +114,8 @@ class Run(_Part):
         seed: of the run; the generator is derived from board, task, strategy and seed.
         workers: simulated workers.
         choices: what was asked for.
+        device: on which device; None on a board without devices.
+        columns: tables that held costs and scores: name -> hash of the file.
         strategy_cpu_seconds: what the strategy itself used; a statement that no replay can check.
         seal: hash of all of the above.
         result: what the run claims to have reached; None until the run is sealed.
@@ -127,13 +134,16 @@ class Run(_Part):
     seed: Annotated[int, Field(ge=0)]
     workers: Annotated[int, Field(gt=0)]
     choices: Choices
+    device: str | None = None
+    columns: dict[str, Sha256] = Field(default_factory=dict)
     strategy_cpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     seal: str = ""
     result: Result | None = None
 
     def computed_seal(self) -> str:
         """Return the hash of everything but seal and result."""
-        content = self.model_dump(mode="json", exclude={"seal", "result"})
+        later = {name for name in ("device", "columns") if not getattr(self, name)}  # fields that older runs lack
+        content = self.model_dump(mode="json", exclude={"seal", "result", *later})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -14,7 +14,7 @@ from metanas.leaderboard.statistics import Entrant, Standing, standings
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table of a board.
+    """One table of a board, on one device where it has devices.
 
     Attributes:
         judge: knows its labels.
@@ -31,7 +31,8 @@ def sections(judges: Sequence[Judge], done: Sequence[Done]) -> list[Section]:
     """Group runs by table and strategy; tables without runs are left out."""
     found = []
     for judge in judges:
-        here = [entry for entry in done if entry.run.table_sha256 == judge.table_sha256]
+        key = (judge.table_sha256, judge.device)
+        here = [entry for entry in done if (entry.run.table_sha256, entry.run.device) == key]
         entrants = {label: _entrant(label, here) for label in dict.fromkeys(entry.label for entry in here)}
         ordered = standings(list(entrants.values()), judge)
         if ordered:
@@ -59,8 +60,14 @@ def as_json(found: Sequence[Section], failed: Sequence[Failed], missing: Sequenc
         "mean_rank": {label: _plain(rank) for label, rank in overall_ranks(found).items()},
         "tables": [_section(section) for section in found],
         "failed": [
-            {"strategy": entry.label, "table": entry.table, "seed": entry.seed, "message": entry.message}
-            for entry in sorted(failed, key=lambda entry: (entry.label, entry.table, entry.seed))
+            {
+                "strategy": entry.label,
+                "table": entry.table,
+                "device": entry.device,
+                "seed": entry.seed,
+                "message": entry.message,
+            }
+            for entry in sorted(failed, key=lambda entry: (entry.label, entry.table, entry.device or "", entry.seed))
         ],
     }
 
@@ -71,13 +78,24 @@ def _section(section: Section) -> dict[str, Any]:
         "table": judge.table,
         "table_sha256": judge.table_sha256,
         "task": judge.task,
+        "device": judge.device,
         "report": judge.board.report.metric,
+        "figure": judge.figure,
+        "constraints": {limit.metric: limit.at_most for limit in judge.setting.constraints},
         "unit": judge.units["test"],
         "best_test": judge.best_test,
         "optimum_validation": judge.best_validation,
         "optimum_test": judge.optimum_test,
+        "limit": _limit(judge),
         "strategies": [_standing(standing) for standing in section.standings],
     }
+
+
+def _limit(judge: Judge) -> dict[str, Any] | None:
+    if judge.limit is None or judge.limited is None:
+        return None
+    best = {"best_test": judge.limited.best_test, "optimum_test": judge.limited.optimum_test}
+    return {"metric": judge.limit.metric, "at_most": judge.limit.at_most, **best}
 
 
 def _standing(standing: Standing) -> dict[str, Any]:
@@ -89,6 +107,10 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "test": [{"at": at, "mean": _plain(mean), "standard_error": _plain(error)} for at, mean, error in triples],
         "optimum": {"median": standing.optimum_median, "found": standing.optimum_found},
         "cpu_seconds_per_trial": standing.cpu_per_trial,
+        "under_limit": [
+            {"at": at, "mean": _plain(mean), "standard_error": _plain(error)}
+            for at, (mean, error) in zip(standing.at, standing.limited, strict=False)
+        ],
     }
 
 
@@ -100,6 +122,9 @@ def _entrant(label: str, done: Sequence[Done]) -> Entrant:
         climbs={entry.run.seed: entry.climb for entry in mine},
         optimum_at={entry.run.seed: entry.result.optimum_at for entry in mine},
         cpu_per_trial=sum(entry.run.strategy_cpu_seconds for entry in mine) / max(trials, 1),
+        limited={
+            entry.run.seed: [point.test for point in entry.result.limited] for entry in mine if entry.result.limited
+        },
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from metanas.errors import InvalidFileError, MetanasError, VerificationError
-from metanas.leaderboard.replay import Judge, choose
+from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.submission import Result, Run
 from metanas.strategies import Source, strategy_names
 
@@ -31,6 +31,8 @@ def verify(run: Run, judge: Judge, sources: Iterable[Source] = ()) -> tuple[list
             ("the task", run.task, judge.task, f"table {judge.table}"),
             ("the table", run.table, judge.table, "this table"),
             ("the hash of the table", run.table_sha256, judge.table_sha256, f"table {judge.table}"),
+            ("the device", run.device, judge.device, "this search"),
+            ("what the columns came from", run.columns, dict(judge.setting.columns), f"board {board.name}"),
             ("the seal", run.seal, run.computed_seal(), "the sealed content"),
         )
         if found != expected
@@ -64,12 +66,14 @@ def _compare(claimed: Result | None, replayed: Result) -> list[str]:
     ]
 
 
-def _flat(result: Result) -> dict[str, float | None]:
-    values = {f"the result's {name}": getattr(result, name) for name in Result.model_fields if name != "points"}
-    for point in result.points:
-        values[f"the validation value at {point.at:g}"] = point.validation
-        values[f"the test value at {point.at:g}"] = point.test
-    values["the number of points"] = len(result.points)
+def _flat(result: Result) -> dict[str, object]:
+    plain = [name for name in Result.model_fields if name not in ("points", "limited")]
+    values = {f"the result's {name}": getattr(result, name) for name in plain}
+    for points, where in ((result.points, ""), (result.limited, " under the limit")):
+        for point in points:
+            values[f"the validation value{where} at {point.at:g}"] = point.validation
+            values[f"the test value{where} at {point.at:g}"] = point.test
+        values[f"the number of points{where}"] = len(points)
     return values
 
 
@@ -89,7 +93,7 @@ def _source_of(run: Run, sources: Iterable[Source]) -> tuple[Source | None, str]
 def _search_again(run: Run, judge: Judge, source: Source) -> list[str]:
     """Run the strategy from its seed and compare every choice."""
     try:
-        trace = choose(judge.board, judge.oracle, judge.task, source, run.seed, run.workers)
+        trace = judge.setting.search(source, run.seed, run.workers)
     except MetanasError as error:
         return [f"the strategy fails when it is run again: {error}"]
     again = list(zip(trace.index.tolist(), trace.epochs.tolist(), strict=True))

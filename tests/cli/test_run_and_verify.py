@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from metanas import strategies
 from metanas.cli import main
 
 BOARD = """
@@ -68,6 +69,13 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         return code, shown.out, shown.err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def few_strategies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run of all built-in strategies be one of three: others take their time."""
+    three = ("local_search", "random_search", "regularized_evolution")
+    monkeypatch.setattr(strategies, "strategy_names", lambda: three)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.leaderboard.board import DEFAULT, Board, board_names, load_board, read_board
 from metanas.leaderboard.replay import Judge
-from metanas.leaderboard.runner import open_table
+from metanas.leaderboard.setting import open_table
 from metanas.problem import Budget
 from metanas.tables import table_names
 
@@ -29,9 +29,10 @@ def test_the_default_board_is_as_its_page_says() -> None:
 def test_every_published_board_can_be_judged_on_the_tables_that_are_here(name: str) -> None:
     board = load_board(name)
     for table in set(board.tables) & set(table_names()):
-        judge = Judge(board, open_table(table))
-        assert judge.task
-        assert judge.best_test >= judge.optimum_test
+        for device in board.devices or (None,):
+            judge = Judge(board, open_table(table), device)
+            assert judge.task
+            assert judge.best_test >= judge.optimum_test
 
 
 def test_the_rules_hash_covers_what_decides_a_run_and_no_more(content: dict[str, Any], board: Board) -> None:

@@ -1,0 +1,83 @@
+"""What an interrupted ``metanas run`` had finished, so that the next call goes on from there.
+
+While runs are made, a file beside them notes each that is done. It is removed when all are. Whatever ends the process,
+the file stays, and the runs that it notes need not be made again, provided that the code is still the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from metanas.errors import InvalidFileError
+from metanas.files import atomic_write_text
+from metanas.leaderboard.submission import Run, read_run
+
+FILE = "unfinished.jsonl"
+
+
+@lru_cache(maxsize=1)
+def code_sha256() -> str:
+    """Return a hash of the package's source and of NumPy's version: what built-in strategies choose depends on both."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256(np.__version__.encode())
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+class Unfinished:
+    """Notes the finished runs of a folder until all are done.
+
+    Attributes:
+        n_done: how many an interrupted call had finished.
+    """
+
+    def __init__(self, folder: Path, rules_sha256: str, *, fresh: bool = False) -> None:
+        """Open the notes of a folder.
+
+        Args:
+            folder: where runs are written.
+            rules_sha256: hash of the board's rules.
+            fresh: forget what was noted.
+        """
+        self._path = folder / FILE
+        self._folder = folder
+        self._seals: dict[str, str] = {}
+        head = json.dumps({"code": code_sha256(), "rules": rules_sha256})
+        lines = [] if fresh or not self._path.is_file() else self._path.read_text(encoding="utf-8").split("\n")
+        if lines[:1] == [head]:
+            for line in lines[1:-1]:  # the last has no end: it is empty or cut short
+                with contextlib.suppress(ValueError):
+                    self._seals.update(json.loads(line))
+        self.n_done = len(self._seals)
+        kept = "".join(f"{json.dumps({path: seal})}\n" for path, seal in self._seals.items())
+        atomic_write_text(self._path, f"{head}\n{kept}")
+
+    def run_at(self, path: Path) -> Run | None:
+        """Return the run that lies at ``path`` if it is noted, whole and unchanged."""
+        seal = self._seals.get(str(path.relative_to(self._folder)))
+        if seal is None:
+            return None
+        try:
+            run = read_run(path)
+        except InvalidFileError:
+            return None
+        return run if run.seal == seal == run.computed_seal() else None
+
+    def add(self, run: Run, path: Path) -> None:
+        """Note a run that was written."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({str(path.relative_to(self._folder)): run.seal}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def remove(self) -> None:
+        """Delete the notes: everything is done."""
+        self._path.unlink(missing_ok=True)
