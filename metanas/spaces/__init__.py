@@ -7,7 +7,18 @@ import pkgutil
 from functools import cache
 
 from metanas.errors import UnknownNameError
-from metanas.spaces.base import Atom, Cell, DecisionSpace, Graph, ListedSpace, Space, Term, listed, with_decisions
+from metanas.spaces.base import (
+    Atom,
+    Cell,
+    DecisionSpace,
+    Graph,
+    ListedSpace,
+    Space,
+    Term,
+    WiredSpace,
+    listed,
+    with_decisions,
+)
 
 __all__ = [
     "Atom",
@@ -17,6 +28,7 @@ __all__ = [
     "ListedSpace",
     "Space",
     "Term",
+    "WiredSpace",
     "listed",
     "load_space",
     "space_names",

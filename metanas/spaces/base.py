@@ -11,7 +11,7 @@ architecture by its canonical form, and nothing can run over all of the space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -179,6 +179,37 @@ class DecisionSpace(Space, Protocol):
         """
 
 
+@runtime_checkable
+class WiredSpace(Space, Protocol):
+    """A space whose architectures can be built from a directed acyclic graph, for methods that grow graphs.
+
+    Vertices are numbered in a topological order: 0 is the input, 1 to n the inner vertices, n + 1 the output.
+    """
+
+    @property
+    def inner_vertices(self) -> int:
+        """The most inner vertices that a graph may have."""
+
+    @property
+    def vertex_ops(self) -> tuple[int, ...]:
+        """Operations that an inner vertex may carry, as numbers; a single one where vertices carry none."""
+
+    @property
+    def edge_ops(self) -> tuple[int, ...]:
+        """Operations that an edge may carry, as numbers; a single one where edges carry none."""
+
+    def from_wiring(self, vertices: Sequence[int], edges: Mapping[tuple[int, int], int]) -> Arch:
+        """Return the architecture of a graph, all of whose vertices lie on a path from the input to the output.
+
+        Args:
+            vertices: operation of each inner vertex, ``(n,)``.
+            edges: operation of each edge, by its source and its target.
+
+        Raises:
+            InvalidArchError: the space has no architecture with this graph.
+        """
+
+
 def with_decisions(space: Space) -> DecisionSpace:
     """Return ``space`` as one of fixed decisions.
 
@@ -212,3 +243,8 @@ def arch_of_choices(name: str, family: str, values: Sequence[Sequence[int]], cho
         msg = f"Choices of {name!r} are numbers from 0, each below its entry of {limits}; got {tuple(choices)!r}."
         raise InvalidArchError(msg)
     return Arch(family, tuple([allowed[choice] for choice, allowed in zip(choices, values, strict=True)]))
+
+
+def too_many_vertices(name: str, given: int, most: int) -> InvalidArchError:
+    """Return the error for a graph with more inner vertices than the space ``name`` has."""
+    return InvalidArchError(f"A graph of {name!r} has at most {most} vertices between input and output; got {given}.")

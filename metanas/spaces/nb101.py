@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, NoReturn
 
@@ -36,7 +36,7 @@ from numpy.typing import ArrayLike
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError, InvalidValueError
-from metanas.spaces.base import Cell, Graph, arch_of_choices
+from metanas.spaces.base import Cell, Graph, arch_of_choices, too_many_vertices
 
 NAME = "nb101"
 OPS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")  # numbered as in the published files
@@ -227,6 +227,30 @@ class Nb101Space:
         if not _valid(arch.code):
             _refuse(arch.code)
         return arch
+
+    @property
+    def inner_vertices(self) -> int:
+        """The vertices 1 to 5."""
+        return INNER
+
+    @property
+    def vertex_ops(self) -> tuple[int, ...]:
+        """All three."""
+        return tuple(range(len(OPS)))
+
+    @property
+    def edge_ops(self) -> tuple[int, ...]:
+        """Edges carry no operations."""
+        return (0,)
+
+    def from_wiring(self, vertices: Sequence[int], edges: Mapping[tuple[int, int], int]) -> Arch:
+        """Return the cell of a graph, the smaller ones with dead vertices at the end."""
+        if len(vertices) > INNER:
+            raise too_many_vertices(NAME, len(vertices), INNER)
+        place = [*range(len(vertices) + 1), OUTPUT]
+        placed = {(place[source], place[target]) for source, target in edges}
+        ops = (*vertices, *(0,) * (INNER - len(vertices)))
+        return self.check(Arch(NAME, (*(int(edge in placed) for edge in EDGES), *ops)))
 
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the isomorphism class after pruning: live vertices first, in the least order."""

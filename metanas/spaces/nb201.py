@@ -22,7 +22,7 @@ import itertools
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError
-from metanas.spaces.base import Atom, Cell, Graph, Term, arch_of_choices
+from metanas.spaces.base import Atom, Cell, Graph, Term, arch_of_choices, too_many_vertices
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
@@ -171,6 +171,29 @@ class CellSpace:
     def from_choices(self, choices: Sequence[int]) -> Arch:
         """Return the cell whose edges carry the allowed operations at these positions."""
         return arch_of_choices(self.name, FAMILY, (self.allowed,) * len(EDGES), choices)
+
+    @property
+    def inner_vertices(self) -> int:
+        """The nodes 1 and 2."""
+        return 2
+
+    @property
+    def vertex_ops(self) -> tuple[int, ...]:
+        """Nodes carry no operations."""
+        return (0,)
+
+    @property
+    def edge_ops(self) -> tuple[int, ...]:
+        """Those allowed, but for ``none``: an edge that is not there."""
+        return tuple(op for op in self.allowed if op != NONE)
+
+    def from_wiring(self, vertices: Sequence[int], edges: Mapping[tuple[int, int], int]) -> Arch:
+        """Return the cell of a graph of the nodes: what is no edge carries ``none``."""
+        if len(vertices) > self.inner_vertices:
+            raise too_many_vertices(self.name, len(vertices), self.inner_vertices)
+        node = [*range(len(vertices) + 1), 3]
+        placed = {(node[target], node[source]): op for (source, target), op in edges.items()}
+        return self.check(Arch(FAMILY, tuple(placed.get(edge, NONE) for edge in EDGES)))
 
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the functional class: its member with the fewest operations."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 
 import numpy as np
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError, InvalidValueError
-from metanas.spaces.base import Cell, Graph, arch_of_choices
+from metanas.spaces.base import Cell, Graph, arch_of_choices, too_many_vertices
 
 FAMILY = "nbgraph"
 OPS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")  # numbered as in the published keys
@@ -196,6 +196,42 @@ class NbGraphSpace:
     def from_choices(self, choices: Sequence[int]) -> Arch:
         """Return the architecture of a tree and operations; raise ``InvalidArchError`` if all of them are skips."""
         return self.check(arch_of_choices(self.name, FAMILY, self._values, choices))
+
+    @property
+    def inner_vertices(self) -> int:
+        """The four nodes."""
+        return NODES
+
+    @property
+    def vertex_ops(self) -> tuple[int, ...]:
+        """Those allowed, but for ``skip``: a vertex that is not there."""
+        return tuple(op for op in self.allowed if op != SKIP)
+
+    @property
+    def edge_ops(self) -> tuple[int, ...]:
+        """Edges carry no operations."""
+        return (0,)
+
+    def from_wiring(self, vertices: Sequence[int], edges: Mapping[tuple[int, int], int]) -> Arch:
+        """Return the architecture of a graph in which every inner vertex has one source.
+
+        A vertex that others follow joins the output through a skip; nodes that are left over are skips at the input.
+        """
+        output = len(vertices) + 1
+        sources = [[source for source, target in edges if target == vertex] for vertex in range(1, output)]
+        followed = {source for source, target in edges if target != output}
+        joined = sorted(source for source, target in edges if target == output)
+        skips = [source for source in joined if source in followed or source == 0]
+        loose = NODES - len(vertices) - len(skips)
+        if loose < 0:
+            raise too_many_vertices(self.name, len(vertices) + len(skips), NODES)
+        if any(len(its) != 1 for its in sources) or not followed - {0} | set(joined) >= set(range(1, output)):
+            msg = f"In a graph of {self.name!r} every vertex has one source and leads to the output; got {dict(edges)}."
+            raise InvalidArchError(msg)
+        shifted = [source + loose for source in ([its[0] for its in sources] + skips)]
+        return self.check(
+            self.from_sources((*range(loose), *shifted), (*(SKIP,) * loose, *vertices, *(SKIP,) * len(skips)))
+        )
 
     def canonical(self, arch: Arch) -> Arch:
         """Return the representative of the benchmark's class (see the module): skips first, the least numbering."""
