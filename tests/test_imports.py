@@ -36,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
         "training",
     },
     "proxies": {
-        *("arch", "augmentation", "errors", "extras", "files", "nets", "protocol", "spaces", "tables", "tasks"),
+        *("arch", "augmentation", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tables"),
+        "tasks",
     },
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},

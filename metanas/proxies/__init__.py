@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from metanas.proxies.base import Batch, Proxy
     from metanas.proxies.block import Block
     from metanas.proxies.scoring import Scores, scores, scoring_batch
-    from metanas.proxies.store import score_table
+    from metanas.proxies.store import load_scores, score_table, scored_tasks
 
 __all__ = [
     "AGGREGATES",
@@ -40,8 +40,10 @@ __all__ = [
     "Scores",
     "aggregate",
     "load_proxy",
+    "load_scores",
     "proxy_names",
     "score_table",
+    "scored_tasks",
     "scores",
     "scoring_batch",
 ]
@@ -53,7 +55,9 @@ _WHERE = {
     "Proxy": "base",
     "Scores": "scoring",
     "aggregate": "aggregation",
+    "load_scores": "store",
     "score_table": "store",
+    "scored_tasks": "store",
     "scores": "scoring",
     "scoring_batch": "scoring",
 }

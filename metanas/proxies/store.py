@@ -18,15 +18,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.errors import InvalidFileError, InvalidValueError
+from metanas import published
+from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
 from metanas.files import atomic_write, exclusive_lock
 from metanas.protocol import Protocol
 from metanas.proxies import load_proxy, proxy_names
 from metanas.proxies.scoring import EXAMPLES, scores
 from metanas.spaces import load_space
-from metanas.tables import Metric, write_table
+from metanas.tables import Metric, Table, write_table
 from metanas.tasks import Task
 
+_FOLDER = "benchmark_data/scores"
 _REVISION = 1  # of the scores' definitions; blocks of another one are not used
 
 
@@ -41,6 +43,27 @@ class Progress:
 
     done: int
     total: int
+
+
+def load_scores(task: str) -> Table:
+    """Return the published scores of a task, one table with every score (``benchmark_data/scores/``).
+
+    Args:
+        task: name of the task, as in ``"fashion_mnist-v1"``.
+
+    Raises:
+        UnknownNameError: none are published.
+        InvalidFileError: the file is altered or cut short.
+    """
+    path = published.find(f"{_FOLDER}/{task}.h5")
+    if path is None:
+        raise UnknownNameError("task with published scores", task, scored_tasks())
+    return Table(path)
+
+
+def scored_tasks() -> tuple[str, ...]:
+    """Return the names of the tasks whose scores are published, sorted."""
+    return tuple(published.files(_FOLDER, ".h5"))
 
 
 def score_table(
