@@ -1,0 +1,215 @@
+"""Genomes of NEAT: connection and vertex genes with historical markings.
+
+Stanley and Miikkulainen, "Evolving Neural Networks through Augmenting Topologies", Evolutionary Computation 10(2),
+2002, sections 3.1 to 3.3. A genome is a list of connection genes (source, target, enabled, marking) and the vertices
+that they join; where the paper has a weight on a connection there is an operation, on connections or on vertices as
+the space has it. Vertex 0 is the input, 1 the output; there is one of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from metanas.arch import Arch
+from metanas.errors import InvalidArchError
+from metanas.spaces import WiredSpace
+
+INPUT, OUTPUT = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection gene (figure 2); its marking is its key in :attr:`Genome.connections`."""
+
+    source: int
+    target: int
+    op: int
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Genome:
+    """A network as the paper encodes it.
+
+    Attributes:
+        connections: genes by innovation number.
+        vertices: operation of each inner vertex, by its number.
+    """
+
+    connections: dict[int, Connection]
+    vertices: dict[int, int] = field(default_factory=dict)
+
+
+class History:
+    """Gives every structural innovation its number: the same for the same innovation, in the whole run (section 3.2).
+
+    The paper keeps the list of innovations for one generation; a list for the run gives fewer numbers to one structure.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing but input and output."""
+        self._connections: dict[tuple[int, int], int] = {}
+        self._splits: dict[tuple[int, int], int] = {}
+        self._depth = {INPUT: 0.0, OUTPUT: 1.0}
+
+    def connection(self, source: int, target: int) -> int:
+        """Return the innovation number of a connection."""
+        return self._connections.setdefault((source, target), len(self._connections) + 1)
+
+    def split(self, innovation: int, connection: Connection, genome: Genome) -> int:
+        """Return the vertex that splitting a connection gives: the first of those that ``genome`` does not have yet."""
+        time = 0
+        while self._splits.get((innovation, time)) in genome.vertices:
+            time += 1
+        if (innovation, time) not in self._splits:
+            vertex = self._splits[innovation, time] = len(self._depth)
+            self._depth[vertex] = (self._depth[connection.source] + self._depth[connection.target]) / 2
+        return self._splits[innovation, time]
+
+    def place(self, vertex: int) -> tuple[float, int]:
+        """Return what sorts vertices topologically: a new vertex lies half-way between the two that it is put between.
+
+        Of two vertices as deep as each other the older comes first. Connections lead from earlier to later ones.
+        """
+        return self._depth[vertex], vertex
+
+
+def distance(first: Genome, second: Genome, excess: float, disjoint: float, ops: float) -> float:
+    """Return the compatibility distance (eq. 1): c1 E / N + c2 D / N + c3 W.
+
+    E and D are the numbers of excess and disjoint connection genes, N the size of the larger genome, or 1 where both
+    have fewer than 20 genes (section 4.1). For W, the mean difference of the weights of matching genes, stands the
+    share of matching genes, connections and vertices, whose operations differ.
+    """
+    mine, its = first.connections, second.connections
+    matching = mine.keys() & its.keys()
+    apart = mine.keys() ^ its.keys()
+    reach = min(max(mine), max(its))
+    n_excess = sum(innovation > reach for innovation in apart)
+    larger = max(len(mine), len(its))
+    size = larger if larger >= 20 else 1
+    differ = [mine[key].op != its[key].op for key in matching]
+    differ += [first.vertices[key] != second.vertices[key] for key in first.vertices.keys() & second.vertices.keys()]
+    unlike = sum(differ) / len(differ) if differ else 0.0
+    return excess * n_excess / size + disjoint * (len(apart) - n_excess) / size + ops * unlike
+
+
+def crossover(
+    fitter: Genome, other: Genome, rng: np.random.Generator, *, equal: bool = False, disabled: float = 0.75
+) -> Genome:
+    """Return a child of two genomes, aligned by their markings (section 3.2 and figure 4).
+
+    Args:
+        fitter: the fitter parent; disjoint and excess genes are its.
+        other: the other parent.
+        rng: draws which parent's matching genes are inherited.
+        equal: the parents are equally fit: disjoint and excess genes of both are inherited, each with chance 1/2.
+        disabled: chance that a gene is disabled if it is in either parent (section 4.1).
+    """
+    connections: dict[int, Connection] = {}
+    for innovation in sorted(fitter.connections.keys() | (other.connections.keys() if equal else set())):
+        genes = [parent.connections[innovation] for parent in (fitter, other) if innovation in parent.connections]
+        if len(genes) == 1 and equal and rng.random() < 0.5:
+            continue
+        gene = genes[int(rng.integers(len(genes)))]
+        off = not all(one.enabled for one in genes)
+        connections[innovation] = replace(gene, enabled=not (off and rng.random() < disabled))
+    if not connections:
+        return fitter
+    vertices: dict[int, int] = {}
+    for vertex in sorted({end for gene in connections.values() for end in (gene.source, gene.target)}):
+        ops = [parent.vertices[vertex] for parent in (fitter, other) if vertex in parent.vertices]
+        if ops:  # not the input, not the output
+            vertices[vertex] = ops[int(rng.integers(len(ops)))]
+    return Genome(connections, vertices)
+
+
+def add_vertex(genome: Genome, space: WiredSpace, history: History, rng: np.random.Generator) -> Genome:
+    """Split an enabled connection (section 3.1 and figure 3): it is disabled, two new ones lead through a new vertex.
+
+    The old operation goes to the connection behind the new vertex, as the old weight does; the one before it, and the
+    vertex, get a random operation, where the paper sets the weight 1: the same function again would teach nothing.
+    """
+    enabled = [innovation for innovation, gene in genome.connections.items() if gene.enabled]
+    if not enabled:
+        return genome
+    innovation = enabled[int(rng.integers(len(enabled)))]
+    old = genome.connections[innovation]
+    vertex = history.split(innovation, old, genome)
+    connections = {**genome.connections, innovation: replace(old, enabled=False)}
+    connections[history.connection(old.source, vertex)] = Connection(old.source, vertex, _drawn(space.edge_ops, rng))
+    connections[history.connection(vertex, old.target)] = Connection(vertex, old.target, old.op)
+    return Genome(connections, {**genome.vertices, vertex: _drawn(space.vertex_ops, rng)})
+
+
+def add_connection(genome: Genome, space: WiredSpace, history: History, rng: np.random.Generator) -> Genome:
+    """Join two vertices that no enabled connection joins (section 3.1); one that is disabled is enabled again."""
+    joined = {(gene.source, gene.target): number for number, gene in genome.connections.items()}
+    order = sorted((INPUT, OUTPUT, *genome.vertices), key=history.place)
+    pairs = [(source, target) for at, source in enumerate(order) for target in order[at + 1 :]]
+    free = [pair for pair in pairs if pair not in joined or not genome.connections[joined[pair]].enabled]
+    if not free:
+        return genome
+    source, target = free[int(rng.integers(len(free)))]
+    gene = Connection(source, target, _drawn(space.edge_ops, rng))
+    if (source, target) in joined:
+        gene = replace(genome.connections[joined[source, target]], enabled=True)
+    return Genome({**genome.connections, history.connection(source, target): gene}, genome.vertices)
+
+
+def change_op(genome: Genome, space: WiredSpace, rng: np.random.Generator) -> Genome:
+    """Give a connection, or a vertex, another operation: what the mutation of a weight is to the paper."""
+    by_edge = list(genome.connections) if len(space.edge_ops) > 1 else []
+    by_vertex = list(genome.vertices) if len(space.vertex_ops) > 1 else []
+    if not by_edge and not by_vertex:
+        return genome
+    at = int(rng.integers(len(by_edge) + len(by_vertex)))
+    if at < len(by_edge):
+        gene = genome.connections[by_edge[at]]
+        changed = replace(gene, op=_drawn([op for op in space.edge_ops if op != gene.op], rng))
+        return Genome({**genome.connections, by_edge[at]: changed}, genome.vertices)
+    vertex = by_vertex[at - len(by_edge)]
+    op = _drawn([op for op in space.vertex_ops if op != genome.vertices[vertex]], rng)
+    return Genome(genome.connections, {**genome.vertices, vertex: op})
+
+
+def toggle(genome: Genome, rng: np.random.Generator) -> Genome:
+    """Enable or disable a connection."""
+    innovation = list(genome.connections)[int(rng.integers(len(genome.connections)))]
+    gene = genome.connections[innovation]
+    return Genome({**genome.connections, innovation: replace(gene, enabled=not gene.enabled)}, genome.vertices)
+
+
+def express(genome: Genome, space: WiredSpace, history: History) -> Arch | None:
+    """Return the architecture that a genome stands for; None if the space has no such architecture.
+
+    Enabled connections count, and vertices on a path from the input to the output, in their topological order.
+    """
+    enabled = [gene for gene in genome.connections.values() if gene.enabled]
+    fed, needed = {INPUT}, {OUTPUT}
+    order = sorted((INPUT, OUTPUT, *genome.vertices), key=history.place)
+    for vertex in order:
+        if any(gene.target == vertex and gene.source in fed for gene in enabled):
+            fed.add(vertex)
+    for vertex in reversed(order):
+        if any(gene.source == vertex and gene.target in needed for gene in enabled):
+            needed.add(vertex)
+    live = [vertex for vertex in order if vertex in fed and vertex in needed]
+    if live[:1] != [INPUT]:
+        return None
+    number = {vertex: at for at, vertex in enumerate(live)}
+    edges = {
+        (number[gene.source], number[gene.target]): gene.op
+        for gene in enabled
+        if gene.source in number and gene.target in number
+    }
+    try:
+        return space.from_wiring([genome.vertices[vertex] for vertex in live[1:-1]], edges)
+    except InvalidArchError:
+        return None
+
+
+def _drawn(ops: list[int] | tuple[int, ...], rng: np.random.Generator) -> int:
+    return ops[int(rng.integers(len(ops)))]
