@@ -3,7 +3,8 @@
 Of each page, in order and in one new folder: ```` ```python ```` blocks that begin with ``# name.py`` are written to
 that file; the others are run, all in one process; the lines ``$ command`` of ```` ```console ```` blocks are run by
 the shell, must succeed, and what is printed must be what the page shows (``...`` stands for anything). Links and images
-must lead somewhere.
+must lead somewhere. The user's cache is empty at first, and a page's own. A page that names METANAS_PUBLISHED is run
+where the published tables are, which that variable then names.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def run(command: str | list[str], folder: Path) -> str:
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]),
         "PYTHONWARNINGS": "error",
         "COLUMNS": "110",
+        "XDG_CACHE_HOME": str(folder / "cache"),
         "NO_COLOR": "1",
     }
     result = subprocess.run(
@@ -58,9 +60,13 @@ def check_console(block: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_the_page_runs(page: Path, tmp_path: Path) -> None:
+def test_the_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     program: list[str] = []
-    for kind, block in BLOCK.findall(page.read_text(encoding="utf-8")):
+    text = page.read_text(encoding="utf-8")
+    if "METANAS_PUBLISHED" in text:
+        monkeypatch = request.getfixturevalue("monkeypatch")
+        monkeypatch.setenv("METANAS_PUBLISHED", str(request.getfixturevalue("published_tables").resolve()))
+    for kind, block in BLOCK.findall(text):
         named = FILE.match(block)
         if kind in {"python", "toml"} and named:
             path = tmp_path / named[1]
