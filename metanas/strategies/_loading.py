@@ -24,7 +24,7 @@ from metanas.problem import Problem, Requirements, Strategy
 from metanas.strategies._imports import check_imports
 
 _HOME = "metanas.strategies"
-_NOT_A_STRATEGY = {"base"}
+_NOT_A_STRATEGY = {"adapters", "base"}
 _PAIR = re.compile(r"[A-Za-z_]\w*=")
 
 Build = Callable[..., Any]
