@@ -185,8 +185,11 @@ def toggle(genome: Genome, rng: np.random.Generator) -> Genome:
 def express(genome: Genome, space: WiredSpace, history: History) -> Arch | None:
     """Return the architecture that a genome stands for; None if the space has no such architecture.
 
-    Enabled connections count, and vertices on a path from the input to the output, in their topological order.
+    Enabled connections count, and vertices on a path from the input to the output, in their topological order. A genome
+    with twice as many vertices as the space has is none either: what is dead would grow without bound.
     """
+    if len(genome.vertices) > 2 * space.inner_vertices:
+        return None
     enabled = [gene for gene in genome.connections.values() if gene.enabled]
     fed, needed = {INPUT}, {OUTPUT}
     order = sorted((INPUT, OUTPUT, *genome.vertices), key=history.place)

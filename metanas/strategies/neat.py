@@ -12,7 +12,7 @@ What it becomes in architecture search:
   a genome; in their place genes carry operations, which mutate as the paper's weights do.
 - A space must build architectures from graphs (``from_wiring``). In NAS-Bench-201 connections carry the operations, and
   at most two vertices lie between input and output; in NAS-Bench-101 and NAS-Bench-Graph vertices carry them. A child
-  that grows beyond the space is bred anew.
+  that grows beyond the space, or carries twice as many vertices, dead ones too, is bred anew.
 - The minimal topology is the input joined to the output, or, where that is no architecture, what few mutations make of
   it. There are only so many of them; further founders are mutated until they are new.
 
@@ -60,7 +60,7 @@ from metanas.strategies.base import Memory, Unique
 
 REQUIRES = Requirements(space=("from_wiring",))
 
-_PATIENCE = 200  # mutations in vain before a child starts from the minimal topology; ten times: all is forgotten
+_PATIENCE = 100  # mutations in vain before a child starts from the minimal topology; 20 times: all is forgotten
 _STAGNANT = 15  # generations
 _CHAMPION = 5  # members of a species, beyond which its champion lives on
 _INTERSPECIES = 0.001
@@ -253,7 +253,7 @@ class Neat:
                 base = genome  # known: go on from it
             if attempt % _PATIENCE == 0:
                 base = self._minimal()
-            if attempt % (10 * _PATIENCE) == 0:
+            if attempt % (20 * _PATIENCE) == 0:
                 self._memory = Memory(self._space, self._memory.unique)
             genome = self._mutated(base)
         assert arch is not None
