@@ -44,6 +44,7 @@ _COMPONENTS = 6
 _TUNED_ON = 80  # architectures of each source
 _REFERENCE = 2000  # architectures that standardize the inputs
 _POOL = 800  # candidates of a design
+_ENDS = 0.02  # of the order by the sources' mean, at either end: not proposed
 _LEVEL = 2.0  # variance of the unknown mean, far above that of the values
 _TAIL = 0.005  # of a source: single outliers of a measurement must not shape the components
 _JITTER = 1e-6
@@ -125,7 +126,7 @@ class TransferGP:
         Raises:
             InvalidValueError: fewer than 1, or more than there are candidates.
         """
-        candidates = np.sort(self._rng.permutation(self._known)[:_POOL])
+        candidates = np.sort(self._rng.permutation(self._middle())[:_POOL])
         if not 1 <= n <= len(candidates):
             msg = f"1 <= n <= {len(candidates)} must hold, but got n={n}."
             raise InvalidValueError(msg)
@@ -194,6 +195,17 @@ class TransferGP:
         indices = as_indices(self._space, archs)
         self._check_known(indices)
         return np.asarray(self._standard[indices].mean(axis=1))
+
+    def _middle(self) -> Ints:
+        """Return the architectures that the sources do not put among the last 2 % at either end.
+
+        There stand empty cells and the fullest ones, which tell most if all is linear, and where devices are least so.
+        """
+        if not self._sources.shape[1]:
+            return self._known
+        values = self._standard[self._known].mean(axis=1)
+        low, high = np.quantile(values, [_ENDS, 1 - _ENDS])
+        return self._known[(values >= low) & (values <= high)]
 
     def _check_known(self, indices: Ints) -> None:
         missing = np.isnan(self._sources[indices]).any(axis=1)
