@@ -99,7 +99,7 @@ class TableOracle:
 
         Raises:
             UnknownNameError: the table has no such metric or epoch.
-            InvalidValueError: the objective is no validation metric.
+            InvalidValueError: the objective is no validation metric, or the table is of other architectures.
             NotMeasuredError: the table cannot answer for every architecture of the space, or not at ``max_epochs``.
         """
         names = [name for name, metric in table.metrics.items() if metric.split == "validation"]
@@ -113,6 +113,7 @@ class TableOracle:
             kind = f"epoch of table {table.name}"
             raise UnknownNameError(kind, max_epochs, table.epochs)
         self.space = space if space is not None else load_space(table.space_name)
+        _check_family(table, self.space)
         self.metrics = (objective.metric, *(name for name in sorted(names) if name != objective.metric))
         self.timed = SECONDS in table.metrics
         self.epochs = _measured_epochs(table, (objective.metric, SECONDS) if self.timed else (objective.metric,))
@@ -216,6 +217,15 @@ class TableOracle:
             )
             raise NotMeasuredError(msg)
         return table.row_of_index
+
+
+def _check_family(table: Table, space: Space) -> None:
+    """Refuse a table of another kind of architectures: the same indices mean others there."""
+    if isinstance(space, ListedSpace):
+        held = table.space.arch(int(table.archs[0])).space
+        if space.arch(int(space.indices[0])).space != held:
+            msg = f"The search is over {space.name!r}, but table {table.name} holds architectures of {held!r}."
+            raise InvalidValueError(msg)
 
 
 def _measured_epochs(table: Table, metrics: tuple[str, ...]) -> tuple[int, ...]:

@@ -290,6 +290,15 @@ def test_a_value_of_the_finished_training_is_no_answer_to_an_early_stop(write: C
     assert timed.seconds(index, 4) == final[7]
 
 
+def test_a_table_of_other_architectures_is_refused(table: Table) -> None:
+    """Their indices overlap: nothing else would tell."""
+    assert TableOracle(table, ACCURACY, space=load_space("nb201-conv")).epochs == table.epochs
+    with pytest.raises(
+        InvalidValueError, match=r"search is over 'nbgraph', but table made/searched-v1 holds .* 'nb201'"
+    ):
+        TableOracle(table, ACCURACY, space=load_space("nbgraph"))
+
+
 def test_an_architecture_outside_the_space_is_refused(oracle: TableOracle) -> None:
     pooling = Arch("nb201", (4, 0, 0, 0, 0, 0))
     for arch in (pooling, Arch("nb101", (0,) * 6), Arch("nb201", (0,) * 5), Arch("nb201", (9,) * 6)):
