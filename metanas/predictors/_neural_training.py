@@ -43,12 +43,12 @@ class Training:
     """
 
     steps: float = 16.0
-    batch: int = 128
+    batch: int = 64
     rate: float = 5e-3
     decay: float = 1e-2
     rank: float = 1.0
-    error: float = 0.1
-    leave_out: float = 0.125
+    error: float = 0.3
+    leave_out: float = 0.05
     scale: Scale = "normal"
 
     def __post_init__(self) -> None:
