@@ -70,6 +70,12 @@ class StrategyError(MetanasError, RuntimeError):
     exit_code = 4
 
 
+class PredictorError(MetanasError, RuntimeError):
+    """A predictor that broke its contract."""
+
+    exit_code = 4
+
+
 class VerificationError(MetanasError, ValueError):
     """A run whose replay does not give what it states."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metanas.checks.landscape import LandscapeOracle
+from metanas.checks.predictor import check_predictor
 from metanas.checks.strategy import check_strategy
 
-__all__ = ["LandscapeOracle", "check_strategy"]
+__all__ = ["LandscapeOracle", "check_predictor", "check_strategy"]

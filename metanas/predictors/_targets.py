@@ -74,7 +74,7 @@ def _normal_scores(y: Floats) -> tuple[Floats, Floats]:
 
 def _line(at: Floats, x: Floats, y: Floats) -> Floats:
     """Interpolate linearly between points with ascending ``x``, and go on as between the outer two beyond them."""
-    left = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
+    left = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)  # exact where ``at`` is one of the points
     slope = np.diff(y) / np.diff(x)
     line: Floats = y[left] + (at - x[left]) * slope[left]
     return line
