@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
         *("arch", "augmentation", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tables"),
         "tasks",
     },
-    "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces"},
+    "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces", "tables"},
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
     "checkpoint": {"arch", "errors", "oracles"},
