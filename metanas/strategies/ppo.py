@@ -37,7 +37,7 @@ REQUIRES = Requirements(space=("decisions",), repeats=True)
 
 Array = NDArray[np.float64]
 
-_PATIENCE = 20  # known draws in a row before a new architecture is drawn uniformly
+_PATIENCE = 5  # known draws in a row before a new architecture is drawn uniformly
 
 
 class Ppo:

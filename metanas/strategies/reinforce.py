@@ -36,7 +36,7 @@ REQUIRES = Requirements(space=("decisions",), repeats=True)
 Kind = Literal["lstm", "softmax"]
 
 _POLICIES = {"lstm": LstmPolicy, "softmax": SoftmaxPolicy}
-_PATIENCE = 20  # known draws in a row before a new architecture is drawn uniformly
+_PATIENCE = 5  # known draws in a row before a new architecture is drawn uniformly
 
 
 class Reinforce:
