@@ -205,7 +205,7 @@ class TransferGP:
             return self._known
         values = self._standard[self._known].mean(axis=1)
         low, high = np.quantile(values, [_ENDS, 1 - _ENDS])
-        return self._known[(values >= low) & (values <= high)]
+        return np.asarray(self._known[(values >= low) & (values <= high)])
 
     def _check_known(self, indices: Ints) -> None:
         missing = np.isnan(self._sources[indices]).any(axis=1)
