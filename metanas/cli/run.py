@@ -45,6 +45,7 @@ def command(
         typer.Option(help="Write every run under way to the disk at least every so many seconds, to resume within it."),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted call; begin anew.")] = False,
+    draw: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the plots.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of tables.")] = False,
 ) -> int:
     """Search a board's tables with strategies and rank them.
@@ -118,13 +119,13 @@ def command(
     content = summary.as_json(sections, failed, missing, n_workers)
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     atomic_write_text(folder / "summary.json", text)
-    plots = _plot(sections, folder)
+    plots = _plot(sections, folder) if draw else []
     if as_json:
         typer.echo(text, nl=False)
     else:
         _show(shown, sections)
         shown.print(f"Runs and summary: {folder}", soft_wrap=True, highlight=False)
-        if sections:
+        if sections and draw:
             plotted = " ".join(map(str, plots)) or "none; install the extra for them: pip install 'metanas[plots]'"
             shown.print(f"Plots: {plotted}", soft_wrap=True, highlight=False, markup=False)
     if failed:
