@@ -12,17 +12,23 @@ into ``docs/zero-cost.md``.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
+from torch import nn
 
 from metanas.files import atomic_write_text
+from metanas.nets.nb201_standard import standard_cost, standard_network
+from metanas.proxies import Batch, Block, load_proxy, proxy_names, scoring_batch
 from metanas.proxies.aggregation import AZ_NAS, aggregate, ranks
+from metanas.proxies.zen import change_and_variances
 from metanas.spaces import load_space
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,9 +36,11 @@ PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED") or ROOT.parent / "shared" /
 PAGE = ROOT / "docs" / "zero-cost.md"
 KEPT = ROOT / "work" / "proxies" / "published.json"
 PARTS = ("az_expressivity", "az_progressivity", "az_trainability")
-EXAMPLES = {"zen": 8, "naswot": 32, "jacov": 32, **dict.fromkeys(PARTS, 8)}  # of a batch; the others look at none
-PUBLISHED_NAMES = {"naswot": "nwot"}  # where the published file names a score otherwise
+RUNNING_ZEN = "zen, running variances"
+EXAMPLES = {"zen": 8, RUNNING_ZEN: 8, "naswot": 16, "jacov": 16, **dict.fromkeys(PARTS, 4)}  # others look at none
+PUBLISHED_NAMES = {"naswot": "nwot", RUNNING_ZEN: "zen"}  # where the published file names a score otherwise
 GAUSSIAN = ("naswot", "jacov")  # these need inputs, and get noise here
+SCORED = ("synflow", "zen", RUNNING_ZEN, "l2_norm", *GAUSSIAN, *PARTS)
 
 
 def write_figures(name: str, lines: list[str]) -> None:
@@ -49,10 +57,7 @@ def write_figures(name: str, lines: list[str]) -> None:
 
 def speed(task_name: str, n: int) -> None:
     """Print scores a second, one by one (building each network counts) and batched."""
-    import torch
-
     from metanas.protocol import load_protocol
-    from metanas.proxies import Block, load_proxy, proxy_names, scoring_batch
     from metanas.tasks import load_task
 
     torch.set_num_threads(1)
@@ -77,12 +82,8 @@ def speed(task_name: str, n: int) -> None:
         print(f"{name:18s} {alone:11,.0f} {together:11,.0f} {together / alone:6.0f}x")
 
 
-def score_published(cells: int, names: list[str]) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-    """Score the first cells of a fixed random order of those with published scores; return indices and scores."""
-    import torch
-
-    from metanas.nets.nb201_standard import standard_cost, standard_network
-    from metanas.proxies import Batch, load_proxy
+def score_published(cells: int, names: list[str]) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Score the first cells of a fixed random order of those with published scores; return cells and scores by name."""
 
     torch.set_num_threads(1)
     with np.load(PUBLISHED / "nb201_zero_cost.npz", allow_pickle=False) as arrays:
@@ -100,42 +101,56 @@ def score_published(cells: int, names: list[str]) -> tuple[NDArray[np.int64], di
         network = standard_network(arch, seed=0)
         for name in missing:
             examples = EXAMPLES.get(name, 2)
-            value = load_proxy(name)(network, Batch(noise[:examples], torch.arange(examples) % 10, seed=0))
-            known[name] = None if np.isnan(value) else value
+            batch = Batch(noise[:examples], torch.arange(examples) % 10, seed=0)
+            value = running_zen(network, batch) if name == RUNNING_ZEN else load_proxy(name)(network, batch)
+            known[name] = value if np.isfinite(value) else None
         known |= dict(zip(("params", "flops"), map(float, standard_cost(arch)), strict=True))
         if count % 10 == 0 or count == len(order):
             atomic_write_text(KEPT, json.dumps(kept))
             print(f"{count} of {len(order)} cells", flush=True)
-    found = [kept[str(index)] for index in order.tolist()]
-    everywhere = [name for name in found[0] if all(name in own for own in found)]
-    return order, {name: np.array([own[name] for own in found], dtype=np.float64) for name in everywhere}
+    found: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+    for name in dict.fromkeys(name for own in kept.values() for name in own):
+        cells = [index for index in order.tolist() if name in kept[str(index)]]
+        found[name] = np.array(cells), np.array([kept[str(index)][name] for index in cells], dtype=np.float64)
+    return found
+
+
+def running_zen(network: nn.Module, batch: Batch) -> float:
+    """Return the Zen-score as the authors' code has it: with the running variances after two passes."""
+    change, variances = change_and_variances(copy.deepcopy(network).train(), batch)
+    with np.errstate(divide="ignore"):
+        return float(np.log(float(change)) + sum(0.5 * np.log(float((0.81 + 0.19 * v).mean())) for v in variances))
 
 
 def published(cells: int, names: list[str]) -> None:
     """Compare our scores on the standard network with the published scores and with the published accuracies."""
-    index, ours = score_published(cells, names)
+    ours = score_published(cells, names)
     with np.load(PUBLISHED / "nb201.npz", allow_pickle=False) as arrays:
         accuracy = np.nanmean(arrays["cifar10/val_acc@200"], axis=1)
     with np.load(PUBLISHED / "nb201_zero_cost.npz", allow_pickle=False) as arrays:
         theirs = {name.removeprefix("cifar10/"): arrays[name] for name in arrays.files if name.startswith("cifar10/")}
     if set(AZ_NAS) <= set(ours):
-        ours["az_nas"] = aggregate("az_nas", ours)
+        index = ours[PARTS[-1]][0]  # a beginning of the same order
+        parts = {name: ours[name][1][: len(index)] for name in AZ_NAS}
+        ours["az_nas"] = index, aggregate("az_nas", parts)
     scored = np.isfinite(theirs["synflow"])
     lines = [
-        f"{len(index)} cells, drawn at random (seed 0) from the {int(scored.sum()):,} with published scores.",
+        f"Cells: the first of a random order (seed 0) of the {int(scored.sum()):,} with published scores.",
         "",
-        "| score | ours, accuracy | published, accuracy (same cells) | – (all published cells) | ours, published |",
-        "|---|---|---|---|---|",
+        "| score | cells | ours, accuracy | published, accuracy | – (all published cells) | ours, published |",
+        "|---|---|---|---|---|---|",
     ]
-    for name in sorted(ours, key=lambda name: -spearman(ours[name], accuracy[index])):
+    for name in sorted(ours, key=lambda name: -spearman(ours[name][1], accuracy[ours[name][0]])):
+        index, values = ours[name]
         other = theirs.get(PUBLISHED_NAMES.get(name, name))
-        row = [f"{name}{' (noise)' if name in GAUSSIAN else ''}", f"{spearman(ours[name], accuracy[index]):.3f}"]
+        label = f"{name}{' (noise)' if name in GAUSSIAN else ''}"
+        row = [label, str(len(index)), f"{spearman(values, accuracy[index]):.3f}"]
         if other is None:
             row += ["–", "–", "–"]
         else:
             row.append(f"{spearman(other[index], accuracy[index]):.3f}")
             row.append(f"{spearman(other[scored], accuracy[scored]):.3f}")
-            row.append(f"{spearman(ours[name], other[index]):.3f}")
+            row.append(f"{spearman(values, other[index]):.3f}")
         lines.append(f"| {' | '.join(row)} |")
     write_figures("published", lines)
 
@@ -212,14 +227,14 @@ def main() -> None:
     parser.add_argument("action", choices=["speed", "published", "worth"])
     parser.add_argument("--cells", type=int, default=None, help="48 for speed, 300 for published")
     parser.add_argument("--task", default="fashion_mnist")
-    parser.add_argument("--names", default=",".join(("synflow", "zen", "l2_norm", "naswot", "jacov", *PARTS)))
+    parser.add_argument("--names", default=";".join(SCORED), help="scores, with ; between them")
     parser.add_argument("--table", default="nb201/fashion_mnist-v1")
     parser.add_argument("--scores", type=Path, default=ROOT / "benchmark_data" / "scores" / "fashion_mnist-v1.h5")
     options = parser.parse_args()
     if options.action == "speed":
         speed(options.task, options.cells or 48)
     elif options.action == "published":
-        published(options.cells or 300, options.names.split(","))
+        published(options.cells or 300, options.names.split(";"))
     else:
         worth(options.table, options.scores)
 

@@ -31,6 +31,11 @@ _STILL = 1e-10  # a variance that is rounding
 
 def score(network: nn.Module, batch: Batch) -> float:
     """Return the score for one draw of weights and inputs."""
+    return _score(*change_and_variances(network, batch))
+
+
+def change_and_variances(network: nn.Module, batch: Batch) -> tuple[Tensor, list[Tensor]]:
+    """Return Δ, and σ² before each normalization, ``(channels,)``, for one draw of weights (into ``network``)."""
     x, moved = inputs(batch)
     generator = batch.generator(WEIGHTS)
     for layer in weight_layers(network):
@@ -46,7 +51,7 @@ def score(network: nn.Module, batch: Batch) -> float:
         for hook in hooks:
             hook.remove()
         change = _features(network, moved) - features
-    return _score(change.flatten(1).double().abs().sum(1).mean(), variances)
+    return change.flatten(1).double().abs().sum(1).mean(), variances
 
 
 def score_many(block: Block) -> Floats:
