@@ -12,7 +12,7 @@ As in the paper: epsilon = 0.2 (table 1), lambda = 0.95, passes 10 (table 3), va
 coefficient 0.01 (table 5).
 
 Differences: batches of 10 architectures (60 decisions in NAS-Bench-201) where the paper has 2,048 actions, each pass
-over all of a batch; Adam's rate is 0.01 where it is 0.0003 for a million actions: a few hundred trainings are some
+over all of a batch; Adam's rate is 0.003 where it is 0.0003 for a million actions: a few hundred trainings are some
 twenty batches. Rewards are standardized by the mean and standard deviation of all so far, because values and entropy
 have no scale in common with an objective; advantages are standardized within a batch, as implementations do. With
 several workers a batch holds what was told; old probabilities are those of the time of drawing, so that the ratio
@@ -50,7 +50,7 @@ class Ppo:
         batch: int = 10,
         passes: int = 10,
         clip: float = 0.2,
-        rate: float = 0.01,
+        rate: float = 0.003,
         value: float = 1.0,
         entropy: float = 0.01,
         decay: float = 0.95,

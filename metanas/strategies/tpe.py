@@ -6,11 +6,10 @@ of some candidates drawn from l the one with the greatest l / g, the greatest ex
 next. optuna (Akiba et al., KDD 2019, arXiv:1907.10902) has the quantile min(0.1 n, 25) trials, and these defaults: 10
 random trials first, 24 candidates. The decisions of the space are its categorical variables.
 
-Differences: ``multivariate=true`` takes one density over all decisions, as Falkner, Klein and Hutter, "BOHB", ICML 2018
-(arXiv:1807.01774), section 4.1, propose; false is the paper's, one for each decision. The first trials are drawn
-uniformly from the space, without repeats. With several workers those under way count as bad (optuna's constant liar).
-What was trained before is told again at no cost (``unique``). Where the problem has limits, optuna's constrained TPE
-prefers architectures that keep them.
+Differences: one density over all decisions, as Falkner, Klein and Hutter, "BOHB", ICML 2018 (arXiv:1807.01774), section
+4.1, propose; ``multivariate=false`` is the paper's, one for each decision, and takes longer. With several workers those
+under way count as bad (optuna's constant liar). What was trained before is told again at no cost (``unique``). Where
+the problem has limits, optuna's constrained TPE prefers architectures that keep them.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def build(
     rng: np.random.Generator,
     startup: int = 10,
     candidates: int = 24,
-    multivariate: bool = False,
+    multivariate: bool = True,
     unique: Unique = "code",
 ) -> Adapted:
     """Make the sampler.

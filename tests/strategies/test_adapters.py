@@ -234,17 +234,21 @@ def test_adapters_are_no_strategy() -> None:
 
 
 def test_tpe_prefers_what_was_good() -> None:
-    build = find_strategy("tpe,multivariate=true").build
+    build = find_strategy("tpe").build
     convolutions = [arch.code.count(3) for arch in run(build(problem_of(), np.random.default_rng(0)), 60)]
     assert np.mean(convolutions[-20:]) > np.mean(convolutions[:10]) + 1
 
 
 def test_tpe_keeps_limits_where_there_are_some() -> None:
-    build = find_strategy("tpe,multivariate=true").build
+    build = find_strategy("tpe").build
     asked = run(build(problem_of(limit=3.5), np.random.default_rng(0)), 70)
     kept = [arch.code.count(3) <= 2 for arch in asked]
     assert np.mean(kept[-20:]) > 0.6
     assert np.mean([arch.code.count(3) for arch in asked[-20:]]) > 1.2  # 1.2 by chance
+
+
+def test_tpe_of_independent_decisions_keeps_the_contract() -> None:
+    check_strategy("tpe,multivariate=false", spaces=("nb201-conv",), trainings=16, seeds=(0,))
 
 
 def test_settings_of_tpe_are_checked() -> None:

@@ -21,7 +21,7 @@ def tell(strategy: Ppo, trial: Trial) -> None:
 
 
 def test_the_policy_concentrates_on_what_is_good() -> None:
-    strategy, shares = made(), []
+    strategy, shares = made(rate=0.01), []
     for _ in range(300):
         trial = strategy.ask()
         shares.append(trial.arch.code.count(3) / 6)
@@ -62,7 +62,7 @@ def test_a_batch_leaves_the_policy_close() -> None:
     """However many passes are made, hardly a ratio leaves the clip's range by much; without the clip many do."""
     ratios = {}
     for clip in (0.2, 1e9):
-        strategy = made(clip=clip, passes=40, entropy=0.0)
+        strategy = made(clip=clip, passes=40, entropy=0.0, rate=0.01)
         draws = []
         for _ in range(10):
             trial = strategy.ask()
@@ -85,7 +85,7 @@ def test_nothing_is_learned_before_the_batch_is_full() -> None:
 
 def test_values_learn_what_is_to_be_expected() -> None:
     """The value before the last decision grows with the reward that the decisions so far lead to."""
-    strategy = made(entropy=1.0)  # keeps exploring
+    strategy = made(entropy=1.0, rate=0.01)  # keeps exploring
     for _ in range(200):
         tell(strategy, strategy.ask())
     good, bad = np.array([[3, 3, 3, 3, 3, 3]]), np.array([[0, 0, 0, 0, 0, 0]])
