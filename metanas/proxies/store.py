@@ -146,7 +146,7 @@ def score_table(
         seeds=seeds,
         epochs=(),
         metrics=metrics,
-        protocol=protocol.text,
+        protocol=networks_text(protocol, examples),
         provenance={
             "method": "zero-cost scores of untrained networks by metanas score",
             "examples": examples,
@@ -157,14 +157,22 @@ def score_table(
     )
 
 
+def networks_text(protocol: Protocol, examples: int) -> str:
+    """Return what of a protocol a score depends on, as TOML: the networks; how they are trained is no matter."""
+    lines = [f"{key} = {value}" for key, value in protocol.network.model_dump().items()]
+    return "\n".join(
+        ["# Untrained networks, scored.", 'name = "zero-cost"', f"examples = {examples}", "[network]", *lines, ""]
+    )
+
+
 def _identity(space: str, indices: NDArray[np.integer], task: Task, protocol: Protocol, examples: int) -> str:
     """Return the hash of what decides a score beside its name and its seed."""
     content = {
         "space": space,
         "indices": np.asarray(indices).tolist(),
         "task": task.sha256,
-        "protocol": protocol.sha256,
-        "examples": examples,
+        "networks": networks_text(protocol, examples),
+        "block_size": protocol.block_size,
         "definitions": _REVISION,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
