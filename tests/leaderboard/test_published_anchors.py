@@ -12,7 +12,7 @@ from metanas.leaderboard.replay import Judge
 from metanas.tables import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from anchors import AT, KNOWN, measure
+from anchors import AT, KNOWN, PUBLISHED, measure, repeat
 from published_nb201 import DATA_SETS, published_board, write_published
 
 OPTIMA = {  # as published with the data: best validation, its test, best test
@@ -50,3 +50,26 @@ def test_strategies_reach_what_is_known_of_them(paths: dict[str, Path]) -> None:
     by_row = {(strategy, row.what): row for strategy, _, row in rows}
     # thirty runs can tell the strategies apart
     assert by_row["local_search", "test @192"].ours > by_row["random_search", "test @192"].ours + 0.5
+
+
+# test accuracy after 192 trainings lies between these; of 60 runs the means were 73.51, 73.44, 73.40, 72.37
+RANGES = {
+    "local_search,improvement=first": (73.2, 73.52),
+    "simulated_annealing": (73.0, 73.52),
+    "genetic": (72.9, 73.52),
+    "neat": (71.5, 73.2),
+}
+
+
+@pytest.mark.parametrize("strategy", RANGES)
+def test_other_strategies_keep_their_level(strategy: str, paths: dict[str, Path]) -> None:
+    tests, _, _ = repeat(published_board(192, AT, 15), paths["cifar100"], strategy, seeds=15, processes=1)
+    low, high = RANGES[strategy]
+    assert low < tests[:, 1].mean() < high
+
+
+def test_independent_softmaxes_reach_what_is_published_of_reinforce(paths: dict[str, Path]) -> None:
+    """The published runs had another protocol (see the benchmark): the same range is all that can be asked for."""
+    strategy, board = "reinforce,policy=softmax", published_board(192, AT, 15)
+    tests, _, _ = repeat(board, paths["cifar100"], strategy, seeds=15, processes=1)
+    assert tests[:, 0].mean() - 0.8 < PUBLISHED["reinforce"][1] < tests[:, 1].mean() + 0.8
