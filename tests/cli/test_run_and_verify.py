@@ -159,6 +159,22 @@ def test_more_workers_go_to_a_folder_of_their_own(run: Call, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["made-v1,workers=4"]
 
 
+def test_strategies_that_do_not_fit_the_board_are_left_out_of_a_run_of_all(
+    run: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strategies, "strategy_names", lambda: ("asha", "random_search"))
+    code, _, err = run("--seeds", 1, "--no-plots")
+    assert code == 0
+    assert "asha is left out: it needs trainings of fewer epochs, and every trial here has 4 on made-v1." in err
+    assert len(list((tmp_path / "runs").rglob("seed-*.json"))) == 1
+
+
+def test_a_named_strategy_that_does_not_fit_the_board_is_an_error(run: Call) -> None:
+    code, _, err = run("--seeds", 1, "--strategy", "random_search", "--strategy", "asha")
+    assert code == 4
+    assert "Strategy 'asha' needs trainings of fewer epochs, and every trial here has 4 on board made-v1." in err
+
+
 FAILURES = [
     (
         "if self.asked > 7: return None",
@@ -219,6 +235,7 @@ def test_a_strategy_that_looks_for_test_finds_none(run: Call, tmp_path: Path) ->
         (("--table", "absent.h5"), 2, "There is no table at absent.h5"),
         (("--seeds", 0), 2, "--seeds must be at least 1, but got 0"),
         (("--workers", -1), 2, "--workers must be at least 1"),
+        (("--checkpoint", 0), 2, "--checkpoint must be positive, but got 0"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback(
