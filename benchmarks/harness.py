@@ -7,8 +7,8 @@ The table is made up (1,011 classes, 3 seeds, 12 epochs, numbers drawn at random
 is random search without repeats that asks the table for the label and the seconds of each architecture and keeps the
 best: no check of what is asked for, no workers, no record, no curve, no separation of test from validation.
 
-A strategy that needs trainings of fewer epochs gets them; one that needs several objectives, constraints or scores is not
-measured here.
+A strategy that needs trainings of fewer epochs gets them; one that needs several objectives, constraints or scores is
+not measured here.
 """
 
 from __future__ import annotations
