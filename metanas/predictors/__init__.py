@@ -17,7 +17,12 @@ from metanas.spaces import Space
 
 __all__ = ["Prediction", "Predictor", "make_predictor", "predictor_names"]
 
-_NOT_A_PREDICTOR = {"base", "calibration", "transfer_gp"}  # the last is made from measurements of other devices
+_NOT_A_PREDICTOR = {
+    "base",
+    "calibration",
+    "curves",
+    "transfer_gp",
+}  # the last is made from measurements of other devices
 
 
 @cache

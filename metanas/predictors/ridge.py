@@ -47,12 +47,13 @@ def build(
     grid = np.array(sorted(penalties), dtype=np.float64)
 
     def learn(x: Matrix, z: Floats, rng: np.random.Generator) -> Model:
-        return _learn(x.astype(np.float64), z, grid)
+        return learn_ridge(x.astype(np.float64), z, grid)
 
     return TabularPredictor("ridge", learn, space, rng, scores=scores, encodings=encodings, scale=scale)
 
 
-def _learn(x: Floats, z: Floats, penalties: Floats) -> Model:
+def learn_ridge(x: Floats, z: Floats, penalties: Floats) -> Model:
+    """Return the model of vectors ``(n, d)`` and targets ``(n,)`` with the best of the penalties."""
     center, spread, middle = x.mean(axis=0), x.std(axis=0), z.mean()
     use = spread > 1e-9
     center, spread = center[use], spread[use]

@@ -188,7 +188,7 @@ def test_ridge_leaves_one_out_as_if_it_had(monkeypatch: pytest.MonkeyPatch) -> N
         kept = np.arange(30) != out
         w = np.linalg.solve(x[kept].T @ x[kept] + 2.0 * np.eye(4), x[kept].T @ z[kept])
         assert closed[out] == pytest.approx(z[out] - x[out] @ w)
-    model = ridge._learn(x, x @ np.ones(4) + 0.01 * rng.normal(size=30), np.array([1e-3, 1e3]))
+    model = ridge.learn_ridge(x, x @ np.ones(4) + 0.01 * rng.normal(size=30), np.array([1e-3, 1e3]))
     np.testing.assert_allclose(model(x.astype(np.float32))[0], x @ np.ones(4), atol=0.05)
 
 
