@@ -45,7 +45,7 @@ def command(
     Networks, initial weights and resolution are those that the protocol trains; the scores look at one batch of
     training examples. Larger promises more. Some architectures:
 
-        metanas score --task fashion_mnist 1462 2901 --score synflow --score naswot
+        metanas score --task fashion_mnist 1462 1044 --score synflow --score naswot
 
     All functional classes of a space, or the architectures of a table, into a file; stopped at any instant, the same
     command goes on:
