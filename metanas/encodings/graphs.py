@@ -1,7 +1,7 @@
 """The pruned functional graph of architectures as arrays, many graphs in one, for networks on graphs.
 
 Vertices are the input, the live operations and the output of the canonical form; edges are its terms, with how often
-the value is pooled on its way and how often it is added (see ``_dag.py`` for spaces without such a form). Functionally
+the value is pooled on its way and how often it is added (see ``dag.py`` for spaces without such a form). Functionally
 equal architectures have equal graphs.
 
 Vertices are in topological order, the input first and the output last. An architecture that passes nothing on is an
@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.encodings._dag import Dag, functional_dag
 from metanas.encodings.base import Archs, as_indices, examples, once_per_space
+from metanas.encodings.dag import Dag, functional_dag
 from metanas.spaces import ListedSpace, Space
 
 INPUT, OUTPUT = 0, 1  # their numbers in Graphs.ops
