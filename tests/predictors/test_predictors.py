@@ -210,10 +210,8 @@ def test_the_forests_variance_is_the_infinitesimal_jackknife() -> None:
     assert mean[0] == pytest.approx(answers.mean())
     assert far[0] == pytest.approx(std[0])
     differences = far**2 - std[0] ** 2  # the noise is the same for all rows and cancels
-    covariances_at = [
-        np.cov(drawn_often[:, i], [t.predict(x[:1])[0] for t in forest], bias=True)[0, 1] for i in range(25)
-    ]
     own = np.array([tree.predict(x[:1])[0] for tree in forest])
+    covariances_at = [np.cov(drawn_often[:, i], own, bias=True)[0, 1] for i in range(25)]
     other = sum(c**2 for c in covariances_at) - 25 / 200**2 * ((own - own.mean()) ** 2).sum()
     assert differences[1] == pytest.approx(max(other, 0) - max(by_hand, 0))
 
