@@ -11,7 +11,8 @@ Learning", MIT Press 2006, sections 2.1, 4.2.4). What is transferred are not onl
 departs from the others, and in which of the six ways: the variances aⱼ and the noise maximize the marginal likelihood
 summed over the sources, each predicted from all the others as if it were new (type II maximum likelihood over tasks,
 as in Bonilla, Chai and Williams, "Multi-task Gaussian Process Prediction", NeurIPS 2007, whose free task covariance is
-replaced by that sum). The mean of the target is integrated out, and its scale divides out of the mean prediction.
+replaced by that sum). Level and scale of the target are free, and so is, within a prior, how noisy it is: predictions
+for a tenth to ten times the sources' noise are averaged by their likelihood.
 
 Which architectures to measure is part of the method: :meth:`TransferGP.propose` takes, one after the other, the
 architecture that leaves the least total variance (A-optimal design), which needs no value measured.
@@ -45,6 +46,8 @@ _TUNED_ON = 80  # architectures of each source
 _REFERENCE = 2000  # architectures that standardize the inputs
 _POOL = 800  # candidates of a design
 _ENDS = 0.02  # of the order by the sources' mean, at either end: not proposed
+_NOISIER = np.array([0.1, 0.3, 1.0, 3.0, 10.0])  # how much noisier than the sources a target may be
+_NOISIER_STD = 1.5  # prior, of its logarithm
 _LEVEL = 2.0  # variance of the unknown mean, far above that of the values
 _TAIL = 0.005  # of a source: single outliers of a measurement must not shape the components
 _JITTER = 1e-6
@@ -165,19 +168,15 @@ class TransferGP:
         at, y = self._examples
         asked, back = np.unique(indices, return_inverse=True)
         seen, new = self._inputs(at), self._inputs(asked)
+        own, cross, prior = self._kernel(seen, seen), self._kernel(new, seen), self._own_variance(new)
         noise = float(np.exp(self._logs()[-1]))
-        own = self._kernel(seen, seen) + noise * np.eye(len(y))
-        cross = self._kernel(new, seen)
-        linalg = require("scipy.linalg", "predictors", "A Gaussian process")
-        factor = linalg.cho_factor(own, lower=True)
-        ones = linalg.cho_solve(factor, np.ones(len(y)))
-        level = float(ones @ y / ones.sum())  # generalized least squares (Rasmussen and Williams, eq. 2.41)
-        weights = linalg.cho_solve(factor, y - level)
-        scale = float((y - level) @ weights) / max(len(y) - 1, 1)
-        solved = linalg.cho_solve(factor, cross.T)
-        open_ = 1.0 - cross @ ones
-        variance = self._own_variance(new) - (cross.T * solved).sum(axis=0) + open_**2 / ones.sum() + noise
-        mean, std = level + cross @ weights, np.sqrt(scale * np.maximum(variance, noise))
+        answers = [_regression(own, cross, prior, y, factor * noise) for factor in _NOISIER]
+        belief = np.array([answer.likelihood for answer in answers]) - 0.5 * (np.log(_NOISIER) / _NOISIER_STD) ** 2
+        weights = np.exp(belief - belief.max())
+        weights /= weights.sum()
+        means, variances = (np.stack([answer[part] for answer in answers]) for part in (0, 1))
+        mean = weights @ means
+        std = np.sqrt(weights @ (variances + means**2) - mean**2)
         if self._log:
             mean = np.exp(mean)
             std = mean * std
@@ -296,6 +295,36 @@ class TransferGP:
 
 
 build = TransferGP
+
+
+class _Answer(NamedTuple):
+    """Mean and variance of new values ``(m,)``, and the logarithm of the marginal likelihood up to a constant."""
+
+    mean: Floats
+    variance: Floats
+    likelihood: float
+
+
+def _regression(own: Floats, cross: Floats, prior: Floats, y: Floats, noise: float) -> _Answer:
+    """Predict by a Gaussian process whose level and scale are free (Rasmussen and Williams, eq. 2.40 to 2.45).
+
+    Args:
+        own: kernel of the examples, ``(n, n)``.
+        cross: kernel between new architectures and examples, ``(m, n)``.
+        prior: kernel of each new architecture with itself, ``(m,)``.
+        y: values of the examples, ``(n,)``.
+        noise: variance of the values about the function.
+    """
+    linalg = require("scipy.linalg", "predictors", "A Gaussian process")
+    factor = linalg.cho_factor(own + (noise + _JITTER) * np.eye(len(y)), lower=True)
+    ones = linalg.cho_solve(factor, np.ones(len(y)))
+    level = float(ones @ y / ones.sum())
+    weights = linalg.cho_solve(factor, y - level)
+    scale = float((y - level) @ weights) / max(len(y) - 1, 1)
+    solved = linalg.cho_solve(factor, cross.T)
+    variance = prior - (cross.T * solved).sum(axis=0) + (1.0 - cross @ ones) ** 2 / ones.sum() + noise
+    likelihood = -0.5 * ((len(y) - 1) * np.log(scale) + np.log(ones.sum())) - np.log(np.diag(factor[0])).sum()
+    return _Answer(level + cross @ weights, scale * np.maximum(variance, noise), float(likelihood))
 
 
 def _parts(a: _Inputs, b: _Inputs) -> Floats:
