@@ -7,8 +7,8 @@ of the next step. Section 4.1: two LSTM layers of 35 units, weights uniform betw
 Here each choice of each decision has an embedding (the input of the next step), each decision a softmax layer of its
 own; the first input is a learned vector. A further output estimates the reward to come, for strategies that want it.
 
-The network is written in NumPy, with its gradient: an update of one architecture costs less than a millisecond, several
-times less than torch needs for networks so small, and comes to the same numbers whatever the number of threads.
+The network is written in NumPy, with its gradient: for networks so small that costs less than torch's overhead, and it
+comes to the same numbers whatever the number of threads.
 
 Choices that together are no architecture of the space are drawn anew, so that the policy is the one conditioned on
 validity; its gradient leaves out the normalization by the chance of validity.
