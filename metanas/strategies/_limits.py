@@ -62,28 +62,26 @@ class MetricModel:
         if np.isfinite(value):
             self._examples[observation.trial.arch] = value
 
-    def predict(self, archs: list[Arch]) -> Prediction | None:
+    def predict(self, indices: NDArray[np.int64]) -> Prediction | None:
         """Return the metric of architectures, without deviation where it is known; None while too little was seen."""
-        known = np.full(len(archs), np.nan)
-        if self._known is not None:
-            known = self._known[[self._space.index(arch) for arch in archs]]
+        known = np.full(len(indices), np.nan) if self._known is None else self._known[indices]
         if np.isfinite(known).all():
-            return Prediction(known, np.zeros(len(archs)))
-        learned = self._learned(archs)
+            return Prediction(known, np.zeros(len(indices)))
+        learned = self._learned(indices)
         if learned is None:
             return None
         there = np.isfinite(known)
         assert learned.std is not None
         return Prediction(np.where(there, known, learned.mean), np.where(there, 0.0, learned.std))
 
-    def _learned(self, archs: list[Arch]) -> Prediction | None:
+    def _learned(self, indices: NDArray[np.int64]) -> Prediction | None:
         count = len(self._examples)
         due = self._every or max(_LEAST / 2, count / 10)
         if count >= _LEAST and count - self._fitted_on >= due and len(set(self._examples.values())) > 1:
             predictor = make_predictor(self._name, self._space, self._rng)
             self._predictor = predictor.fit(list(self._examples), list(self._examples.values()))
             self._fitted_on = count
-        return self._predictor.predict(archs) if self._predictor is not None else None
+        return self._predictor.predict(indices) if self._predictor is not None else None
 
 
 class Gate:
@@ -113,11 +111,11 @@ class Gate:
             model.tell(observation)
         self._chances.clear()
 
-    def chances(self, archs: list[Arch]) -> NDArray[np.float64]:
+    def chances(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the probability that each keeps all limits, ``(n,)``; 1 while nothing is known."""
-        product = np.ones(len(archs))
+        product = np.ones(len(indices))
         for model, limit in self._limits:
-            cost = model.predict(archs)
+            cost = model.predict(indices)
             if cost is not None and cost.std is not None:
                 product *= chance_below(cost.mean, cost.std, limit)
         return product
@@ -127,7 +125,7 @@ class Gate:
         if not self._limits:
             return True
         if arch not in self._chances:
-            self._chances[arch] = float(self.chances([arch])[0])
+            self._chances[arch] = float(self.chances(np.array([self._space.index(arch)]))[0])
         return self._chances[arch] >= 0.5
 
     def new(self, make: Callable[[], Arch], memory: Memory) -> Arch:

@@ -71,9 +71,9 @@ def test_what_was_not_measured_teaches_nothing() -> None:
     model, rng = MetricModel(problem(), LATENCY, np.random.default_rng(0)), np.random.default_rng(1)
     for _ in range(50):
         model.tell(Observation(Trial(SPACE.sample(rng), 4), {LATENCY: float("nan")}, None, 1.0))
-    assert model.predict([SPACE.arch(0)]) is None
+    assert model.predict(np.array([0])) is None
     told(model, rng, 50)
-    found = model.predict([SPACE.arch(0)])
+    found = model.predict(np.array([0]))
     assert found is not None
     assert np.isfinite(found.mean).all()
 
@@ -83,7 +83,7 @@ def test_known_and_learned_values_mix() -> None:
     known[7] = 123.0
     model = MetricModel(problem(scores={LATENCY: known}), LATENCY, np.random.default_rng(0))
     told(model, np.random.default_rng(1), 50)
-    found = model.predict([SPACE.arch(7), SPACE.arch(8)])
+    found = model.predict(np.array([7, 8]))
     assert found is not None
     assert found.std is not None
     assert (found.mean[0], found.std[0]) == (123.0, 0.0)
