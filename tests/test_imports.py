@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
         *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "problem", "published"),
-        *("spaces", "strategies", "tables"),
+        *("predictors", "spaces", "strategies", "tables"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from metanas.leaderboard.predictor_board import PredictorBoard
+    from metanas.leaderboard.predictor_target import Target
     from metanas.leaderboard.replay import Judge
     from metanas.leaderboard.submission import Run
 
@@ -27,13 +29,18 @@ def command(
         list[str] | None,
         typer.Option(help="Source of a strategy from outside (file.py:Object), to run it again. Repeatable."),
     ] = None,
+    predictor: Annotated[
+        list[str] | None,
+        typer.Option(help="Source of a predictor from outside (file.py:Object), to fit it again. Repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Check runs: replay their choices, compare every number, and run the strategy again.
 
     A run is refused, with the reason, if its seal, a hash, a choice, its seed or a score is not what the replay and a
     second run of its strategy give. Built-in strategies are run again from their seed; those from outside if --strategy
-    names their source. Exit code 5 if any run is refused.
+    names their source. Runs of predictors (`metanas rank`) are checked likewise: every figure is computed again from
+    the predictions, and the predictor is fitted again. Exit code 5 if any run is refused.
 
         metanas verify runs/anytime-v1
 
@@ -43,18 +50,23 @@ def command(
     from rich.markup import escape
 
     from metanas.errors import MetanasError, VerificationError
+    from metanas.leaderboard.predictor_run import is_predictor_run
     from metanas.leaderboard.submission import read_run
     from metanas.leaderboard.verification import verify
     from metanas.strategies import find_strategy
 
     sources = [find_strategy(text) for text in strategy or ()]
     judges = _Judges(board, table or ())
+    predictions = _Predictions(board, table or (), predictor or ())
     console = Console(soft_wrap=True, highlight=False)
     findings: list[dict[str, Any]] = []
     for path in _files(run):
         try:
-            entry = read_run(path)
-            reasons, remarks = verify(entry, judges.of(entry), sources)
+            if is_predictor_run(path):
+                reasons, remarks = predictions.verify(path)
+            else:
+                entry = read_run(path)
+                reasons, remarks = verify(entry, judges.of(entry), sources)
         except MetanasError as error:
             reasons, remarks = [str(error)], []
         findings.append({"run": str(path), "sound": not reasons, "reasons": reasons, "remarks": remarks})
@@ -82,10 +94,9 @@ class _Judges:
     """Opens boards and tables once."""
 
     def __init__(self, board: str | None, tables: Sequence[str]) -> None:
-        from metanas.leaderboard.board import load_board
         from metanas.leaderboard.setting import open_table
 
-        self._board = load_board(board) if board else None
+        self._board = board
         opened = [open_table(name) for name in tables]
         self._tables = {table.name: table for table in opened}
         self._judges: dict[tuple[str, str, str | None], Judge] = {}
@@ -99,8 +110,40 @@ class _Judges:
         key = (run.board, run.table, run.device)
         if key not in self._judges:
             table = self._tables[run.table] if run.table in self._tables else open_table(run.table)
-            self._judges[key] = Judge(self._board or load_board(run.board), table, run.device)
+            self._judges[key] = Judge(load_board(self._board or run.board), table, run.device)
         return self._judges[key]
+
+
+class _Predictions:
+    """Opens boards of predictors and their targets once."""
+
+    def __init__(self, board: str | None, tables: Sequence[str], predictors: Sequence[str]) -> None:
+        from metanas.leaderboard.predictor_source import find_predictor
+
+        self._board = board
+        self._tables = tables
+        self._sources = [find_predictor(text) for text in predictors]
+        self._targets: dict[str, tuple[PredictorBoard, dict[str, Target]]] = {}
+
+    def verify(self, path: Path) -> tuple[list[str], list[str]]:
+        """Return reasons to refuse a run of a predictor, and remarks."""
+        from metanas.errors import UnknownNameError
+        from metanas.leaderboard.predictor_board import load_predictor_board
+        from metanas.leaderboard.predictor_run import read_predictor_run
+        from metanas.leaderboard.predictor_target import open_predictor_tables, targets_of
+        from metanas.leaderboard.predictor_verification import verify_predictor_run
+
+        run = read_predictor_run(path)
+        name = self._board or run.board
+        if name not in self._targets:
+            board = load_predictor_board(name)
+            found = targets_of(board, open_predictor_tables(board, self._tables)[0])
+            self._targets[name] = board, {target.name: target for target in found}
+        board, targets = self._targets[name]
+        if run.target not in targets:
+            kind = f"target of board {board.name}"
+            raise UnknownNameError(kind, run.target, targets)
+        return verify_predictor_run(run, board, targets[run.target], self._sources)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -112,7 +155,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         files = sorted(path.rglob("seed-*.json")) if path.is_dir() else [path]
         if not files or not files[0].is_file():
             msg = (
-                f"There is no run at {path}. 'metanas run' writes runs to runs/<board>/<table>/<strategy>/seed-….json."
+                f"There is no run at {path}. 'metanas run' writes runs to runs/<board>/<table>/<strategy>/seed-….json, "
+                f"'metanas rank' likewise."
             )
             raise InvalidFileError(msg)
         found += files
