@@ -1,0 +1,112 @@
+"""Bayesian optimization with a random forest, as SMAC does: expected improvement, interleaved with random choices.
+
+Hutter, Hoos and Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm Configuration", LION 2011,
+section 4: a forest of 10 trees on bootstrap samples, splits among 5/6 of the inputs, at least 10 examples to split
+(section 4.1); the mean and the variance of the trees' answers are those of a normal distribution (section 4.1), whose
+expected improvement decides (section 4.3); every second architecture is random (section 4.3, "interleaving").
+
+Differences: there is one instance, so nothing is raced and every architecture is trained once; where SMAC searches
+locally from the best and among 10,000 random configurations, a small space is ranked whole and a pool of children and
+random architectures elsewhere; a node with 3 examples may be split (as in SMAC3), since there are hundreds of examples,
+not tens of thousands; the decisions of the architecture are one-hot; targets are normal scores, not logarithms; the
+forest is grown anew when the examples have grown by a twentieth, and the next in its order is taken until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metanas.encodings import encode
+from metanas.extras import require
+from metanas.predictors._targets import Targets
+from metanas.problem import Problem, Trial
+from metanas.strategies._rounds import Rounds
+from metanas.strategies._surrogate import Acquisition, Examples, Floats, acquire, check_acquisition, check_range
+from metanas.strategies.base import Unique
+
+_ensemble = require("sklearn.ensemble", "predictors", "The strategy 'smac'")
+
+_INPUTS = 5 / 6  # share of the inputs that a split looks at
+_GROWTH = 20  # the forest is grown anew when one in so many examples is new
+
+
+class Smac(Rounds):
+    """The strategy; see the module."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        initial: int = 10,
+        trees: int = 10,
+        split: int = 3,
+        random: float = 0.5,
+        encoding: str = "onehot",
+        acquisition: Acquisition = "ei",
+        pool: int = 500,
+        unique: Unique = "code",
+    ) -> None:
+        """Prepare the first architectures.
+
+        Args:
+            problem: what is searched.
+            rng: source of all randomness.
+            initial: random architectures at the beginning.
+            trees: of the forest.
+            split: fewest examples of a node that is split.
+            random: share of random architectures, 0 to 1; one half is every second.
+            encoding: name of the encoding.
+            acquisition: ``"ei"``, ``"ts"``, ``"ucb"`` or ``"mean"``.
+            pool: candidates where the space is not ranked whole.
+            unique: what is not trained twice, the same ``"code"`` or the same function (``"canonical"``).
+
+        Raises:
+            InvalidValueError: a number out of range.
+            UnknownNameError: there is no such encoding or acquisition function.
+        """
+        super().__init__(problem, rng, initial=initial, unique=unique)
+        check_acquisition(acquisition)
+        check_range("trees", trees, 2)
+        check_range("split", split, 2)
+        check_range("random", random, 0, 1)
+        check_range("pool", pool, 2)
+        self._trees = trees
+        self._split = split
+        self._random = random
+        self._due = 0.0  # share of a random architecture that is owed
+        self._encoding = encoding
+        self._acquisition = acquisition
+        self._pool = pool
+
+    def ask(self) -> Trial:
+        """Return a random architecture as often as is due, else the next by expected improvement."""
+        if len(self._archive.asked) >= self._initial:
+            self._due += self._random
+            if self._due >= 1:
+                self._due -= 1
+                return self._archive.draw()
+        return super().ask()
+
+    def _round(self, examples: Examples) -> Sequence[int]:
+        z = Targets(examples.scores, "normal").forward(examples.scores)
+        space = self._archive.space
+        forest = _ensemble.RandomForestRegressor(
+            self._trees,
+            max_features=_INPUTS,
+            min_samples_split=self._split,
+            random_state=int(self._rng.integers(2**31)),
+            n_jobs=1,
+        ).fit(encode(space, examples.indices, self._encoding), z)
+        candidates = self._archive.candidates(examples, self._pool)
+        rows = encode(space, candidates, self._encoding)
+        said: Floats = np.array([tree.tree_.value[tree.tree_.apply(rows), 0, 0] for tree in forest.estimators_])
+        promise = acquire(self._acquisition, said.mean(axis=0), said.std(axis=0), float(z.max()), self._rng)
+        promise = promise + 1e-9 * self._rng.random(len(promise))  # trees are flat: equals in random order
+        wanted = max(1, len(z) // _GROWTH)
+        chosen: list[int] = candidates[np.argsort(-promise, kind="stable")[:wanted]].tolist()
+        return chosen
+
+
+build = Smac
