@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -211,6 +212,8 @@ class Requirements:
         space: attributes and methods that the space must have beyond those of every
             :class:`~metanas.spaces.Space`, as ``("indices",)`` for a list of all architectures.
         repeats: it may ask again for a training that it has asked for, and means it, as its paper does.
+        packages: modules beyond the base installation that it imports when it is built or asked; the extra
+            ``[strategies]`` installs those of the built-in strategies.
     """
 
     objectives: Literal["one", "several", "any"] = "one"
@@ -219,6 +222,7 @@ class Requirements:
     scores: bool = False
     space: tuple[str, ...] = ()
     repeats: bool = False
+    packages: tuple[str, ...] = ()
 
     def unmet(self, problem: Problem) -> str | None:
         """Return what ``problem`` lacks, as the end of "the strategy needs …"; None if the two fit."""
@@ -235,6 +239,13 @@ class Requirements:
             return "zero-cost scores, and there are none"
         lacking = [name for name in self.space if not hasattr(problem.space, name)]
         return f"a space with {', '.join(lacking)}, and {problem.space.name!r} has none" if lacking else None
+
+    def not_installed(self) -> str | None:
+        """Return which packages are not installed, and how to install them; None if all are."""
+        missing = [name for name in self.packages if find_spec(name) is None]
+        if not missing:
+            return None
+        return f"{', '.join(missing)}, which is not installed: pip install 'metanas[strategies]'"
 
 
 @runtime_checkable

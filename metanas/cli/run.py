@@ -89,9 +89,9 @@ def command(
     problem = judges[0].setting.problem(n_workers)
     sources = [find_strategy(text) for text in strategy] if strategy else _fitting(problem, chosen.name, progress)
     for source in sources:
-        unmet = source.requires.unmet(problem)
-        if unmet:
-            msg = f"Strategy {source.name!r} needs {unmet} on board {chosen.name}."
+        unmet, absent = source.requires.unmet(problem), source.requires.not_installed()
+        if unmet or absent:
+            msg = f"Strategy {source.name!r} needs {absent or f'{unmet} on board {chosen.name}.'}"
             raise StrategyError(msg)
     labels = [source.label for source in sources]
     if len(set(labels)) < len(labels):
@@ -142,14 +142,16 @@ def _fitting(problem: Problem, board: str, console: Console) -> list[Source]:
     for name in strategy_names():
         try:
             source = find_strategy(name)
-            unmet = source.requires.unmet(problem)
+            unmet, absent = source.requires.unmet(problem), source.requires.not_installed()
         except MetanasError as error:  # an optional package is not installed
             console.print(f"{name} is left out: {error}", style="yellow", highlight=False, markup=False)
             continue
-        if unmet is None:
-            found.append(source)
-        else:
+        if unmet is not None:
             console.print(f"{name} is left out: it needs {unmet} on {board}.", style="dim", highlight=False)
+        elif absent is not None:
+            console.print(f"{name} is left out: it needs {absent}", style="yellow", highlight=False, markup=False)
+        else:
+            found.append(source)
     return found
 
 

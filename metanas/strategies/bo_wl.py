@@ -24,11 +24,13 @@ from metanas.encodings.base import once_per_space
 from metanas.encodings.dag import functional_dag
 from metanas.extras import require
 from metanas.predictors.gaussian_process_wl import Labels, _refined
-from metanas.problem import Problem
+from metanas.problem import Problem, Requirements
 from metanas.spaces import Space
 from metanas.strategies._bayesian import BayesianSearch
 from metanas.strategies._surrogate import Acquisition, Floats, Ints, check_range, classes_of, is_small
 from metanas.strategies.base import Unique
+
+REQUIRES = Requirements(packages=("scipy",))
 
 _ROUNDS = 3  # the greatest h that is tried
 

@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 
 from metanas.predictors import gnn
-from metanas.problem import Problem
+from metanas.problem import Problem, Requirements
 from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Examples, check_range
 from metanas.strategies.base import Unique
+
+REQUIRES = Requirements(packages=("scipy", "torch", "torch_geometric"))
 
 _LEAST = 10  # batches: the least range that random choices are drawn from
 

@@ -40,7 +40,7 @@ from metanas.strategies._limits import Gate, Handling, MetricModel
 from metanas.strategies._pareto import Floats, Front, Member, member
 from metanas.strategies.base import Memory
 
-REQUIRES = Requirements(objectives="any")
+REQUIRES = Requirements(objectives="any", packages=("scipy",))
 
 _CLASSES = 20_000  # candidates at most
 _BEYOND = 0.1  # of the range of each objective lies between its worst value and the reference point

@@ -21,10 +21,12 @@ import numpy as np
 from metanas.encodings import encode
 from metanas.extras import require
 from metanas.predictors._targets import Targets
-from metanas.problem import Problem, Trial
+from metanas.problem import Problem, Requirements, Trial
 from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Acquisition, Examples, Floats, acquire, check_acquisition, check_range
 from metanas.strategies.base import Unique
+
+REQUIRES = Requirements(packages=("sklearn",))
 
 _ensemble = require("sklearn.ensemble", "predictors", "The strategy 'smac'")
 

@@ -25,7 +25,7 @@ from metanas.problem import Problem, Requirements
 from metanas.strategies.adapters import Adapted, from_optuna
 from metanas.strategies.base import Unique
 
-REQUIRES = Requirements(objectives="any", space=("decisions",), repeats=True)
+REQUIRES = Requirements(objectives="any", space=("decisions",), repeats=True, packages=("optuna",))
 
 
 def build(
