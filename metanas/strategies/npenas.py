@@ -8,7 +8,7 @@ candidates, the 10 that the network predicts to be best are trained and join the
 Differences: the network is the predictor ``gnn`` (messages along and against the edges of the functional graph, where
 the paper's is a graph isomorphism network), one member of it, on normal scores; the parents are the ``parents`` best of
 all, each mutated in turn; the network is trained anew only when the examples have grown by a fifth. A run of 300
-trainings in ``nb201`` takes some ten seconds.
+trainings in ``nb201`` takes some fifteen seconds.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from metanas.predictors import gnn
-from metanas.problem import Problem
+from metanas.problem import Problem, Requirements
 from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Examples, check_range
 from metanas.strategies.base import Unique
+
+REQUIRES = Requirements(packages=("torch", "torch_geometric"))
 
 _GROWTH = 1.2  # of the examples, between two trainings of the network
 

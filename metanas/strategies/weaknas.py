@@ -19,13 +19,11 @@ import numpy as np
 
 from metanas.encodings import encode, encoding_columns
 from metanas.predictors._targets import Targets
-from metanas.problem import Problem, Requirements
+from metanas.problem import Problem
 from metanas.strategies._networks import Networks
 from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Examples, check_range
 from metanas.strategies.base import Unique
-
-REQUIRES = Requirements(packages=("sklearn",))
 
 _FIRST, _LATER = 300, 60  # steps of training
 _RATE = 5e-3
