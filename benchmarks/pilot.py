@@ -27,7 +27,8 @@ from metanas.spaces import load_space
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "work" / "pilot"
 FEWEST = 48  # cells, for a tau that means something
-BUILT_BLOCKS = 7  # of 24 cells: at least 150
+BUILT_BLOCKS = 7  # of 24 cells, at least: more than 150
+BUILT = {"stem1, tables": "nb201-lr.1", "small-v1, tables": "nb201"}  # folders of tables (or parts of them)
 BEGIN, END = "<!-- figures: benchmarks/pilot.py report -->", "<!-- end of figures -->"
 BASE = """
 name = "pilot-v1"
@@ -55,12 +56,47 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "stem1-batch32-lr.2": {"network": {"stem_kernel": 1}, "training": {"batch": 32, "learning_rate": 0.2}},
     "stem1-width6": {"network": {"stem_kernel": 1, "channels": 6}},
     "stem1-width8-epochs2": {"network": {"stem_kernel": 1, "channels": 8}, "training": {"epochs": 2}},
+    "stem1-lr.03": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03}},
+    "stem1-lr.01": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.01}},
+    "stem1-lr.05": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.05}},
+    "stem1-lr.02": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.02}},
+    "stem1-lr.03-epochs2": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "epochs": 2}},
+    "stem1-lr.03-epochs8": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "epochs": 8}},
+    "stem1-lr.03-ema": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "averaging": 0.98}},
+    "stem1-lr.03-smooth": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "label_smoothing": 0.1}},
+    "stem1-lr.03-width8-epochs2": {
+        "network": {"stem_kernel": 1, "channels": 8},
+        "training": {"learning_rate": 0.03, "epochs": 2},
+    },
+    "stem1-lr.03-cells2-epochs2": {
+        "network": {"stem_kernel": 1, "cells": 2},
+        "training": {"learning_rate": 0.03, "epochs": 2},
+    },
+    "stem1-lr.03-size16-epochs2": {
+        "network": {"stem_kernel": 1, "resolution": 16},
+        "training": {"learning_rate": 0.03, "epochs": 2},
+    },
+    "stem1-lr.03-batch32": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "batch": 32}},
+    "stem1-width8": {"network": {"stem_kernel": 1, "channels": 8}},
+    "stem1-width16-epochs1": {
+        "network": {"stem_kernel": 1, "channels": 16},
+        "training": {"epochs": 1},
+    },
     "stem1-cells2-epochs2": {"network": {"stem_kernel": 1, "cells": 2}, "training": {"epochs": 2}},
     "stem1-batch32-lr.2-ema": {
         "network": {"stem_kernel": 1},
         "training": {"batch": 32, "learning_rate": 0.2, "averaging": 0.98},
     },
-    "stem1-batch16-lr.1": {"network": {"stem_kernel": 1}, "training": {"batch": 16}},
+    "stem1-batch16-lr.1": {
+        "": {"block_size": 96},
+        "network": {"stem_kernel": 1},
+        "training": {"batch": 16},
+    },
+    "stem1-batch32-lr.1": {
+        "": {"block_size": 48},
+        "network": {"stem_kernel": 1},
+        "training": {"batch": 32},
+    },
     "stem1-epochs2": {"network": {"stem_kernel": 1}, "training": {"epochs": 2}},
     "stem1-epochs8": {"network": {"stem_kernel": 1}, "training": {"epochs": 8}},
     "stem1-ema": {"network": {"stem_kernel": 1}, "training": {"averaging": 0.98}},
@@ -124,7 +160,7 @@ def protocol(variant: str) -> Protocol:
     """Return the base protocol with the variant's changes."""
     fields = tomllib.loads(BASE)
     for section, changes in VARIANTS[variant].items():
-        fields[section] |= changes
+        (fields[section] if section else fields).update(changes)
     return Protocol(**fields, text=json.dumps(fields, sort_keys=True))
 
 
@@ -171,15 +207,13 @@ def load(variant: str, task_name: str) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def load_built(task_name: str, blocks: int) -> dict[str, NDArray[np.float64]]:
-    """Return the arrays ``(cells, seeds, epochs)`` of the first ``blocks`` of a table that is being built."""
-    folders = sorted((ROOT / "work" / "nb201" / task_name / "shards").glob("seed-*"))
-    shards = [
-        [np.load(path, allow_pickle=False) for path in sorted(folder.glob("*.npz"))[:blocks]] for folder in folders
-    ]
-    shards = [own for own in shards if len(own) == blocks]
-    if len(shards) < 2:
+def load_built(folder: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the arrays ``(cells, seeds, epochs)`` of the blocks that all seeds of a table being built have."""
+    seeds = sorted((folder / "shards").glob("seed-*"))
+    shared = set.intersection(*({path.name for path in seed.glob("*.npz")} for seed in seeds)) if seeds else set()
+    if len(seeds) < 2 or len(shared) < BUILT_BLOCKS:
         return {}
+    shards = [[np.load(seed / name, allow_pickle=False) for name in sorted(shared)] for seed in seeds]
     names = ["validation/accuracy", "validation/cross_entropy", "training/cross_entropy", "cost/seconds"]
     arrays = {
         name.replace("/", "."): np.stack([np.concatenate([shard[name] for shard in own]) for own in shards], 1)
@@ -187,7 +221,7 @@ def load_built(task_name: str, blocks: int) -> dict[str, NDArray[np.float64]]:
     }
     index = [np.concatenate([shard["arch_index"] for shard in own]) for own in shards]
     if any((other != index[0]).any() for other in index):
-        msg = f"The seeds of {task_name} have different blocks."
+        msg = f"The seeds in {folder} have different blocks."
         raise ValueError(msg)
     return {"index": np.stack(index, 1), **arrays}
 
@@ -226,10 +260,11 @@ def rows() -> list[dict[str, object]]:
             arrays = load(variant, task)
             if arrays and len(arrays["index"]) >= FEWEST:
                 found.append(figures(variant, task, arrays))
-    for path in sorted((ROOT / "work" / "nb201").glob("*-v*")):
-        arrays = load_built(path.name, BUILT_BLOCKS)
-        if arrays:
-            found.append(figures("small-v1", path.name, arrays))
+    for name, folder in BUILT.items():
+        for path in sorted((ROOT / "work" / folder).glob("*-v*")):
+            arrays = load_built(path)
+            if arrays:
+                found.append(figures(name, path.name.rpartition("-v")[0], arrays))
     return found
 
 
