@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
         "tasks",
     },
     "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces", "tables"},
+    "published_predictors": {"devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables"},
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
     "checkpoint": {"arch", "errors", "oracles"},

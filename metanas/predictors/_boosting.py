@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,32 @@ from metanas.extras import require
 from metanas.predictors._tabular import Floats, Learn, Matrix, Model
 
 _HELD_OUT = 0.2  # of the examples, by each member
+
+
+class BoostedTrees:
+    """Fitted members; the model of vectors ``(n, d)``.
+
+    Attributes:
+        members: boosters of XGBoost.
+        slope: makes targets of a member's margin.
+        offset: the same.
+        noise: mean squared error on what the members held out.
+    """
+
+    def __init__(self, members: Sequence[Any], slope: float, offset: float, noise: float) -> None:
+        """Take what was fitted."""
+        self.members, self.slope, self.offset, self.noise = tuple(members), slope, offset, noise
+
+    def __call__(self, rows: Matrix) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of the targets, ``(n,)`` each."""
+        margins = [booster.inplace_predict(rows, predict_type="margin") for booster in self.members]
+        return combined(np.array(margins, np.float64), self.slope, self.offset, self.noise)
+
+
+def combined(margins: Floats, slope: float, offset: float, noise: float) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of targets, ``(n,)`` each, from the members' margins, ``(members, n)``."""
+    answers = slope * margins + offset
+    return answers.mean(axis=0), np.sqrt(answers.var(axis=0) + noise)
 
 
 def boosting(name: str, settings: Mapping[str, Any], *, rounds: int, members: int, aligned: bool) -> Learn:
@@ -45,12 +71,7 @@ def boosting(name: str, settings: Mapping[str, Any], *, rounds: int, members: in
         errors = slope * np.concatenate(scores) + offset - np.concatenate(targets)
         noise = float((errors**2).mean())
 
-        def model(rows: Matrix) -> tuple[Floats, Floats]:
-            answers = np.array([booster.inplace_predict(rows, predict_type="margin") for booster in fitted], np.float64)
-            answers = slope * answers + offset
-            return answers.mean(axis=0), np.sqrt(answers.var(axis=0) + noise)
-
-        return model
+        return BoostedTrees(fitted, slope, offset, noise)
 
     return learn
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.predictors._boosting import boosting
-from metanas.predictors._tabular import TabularPredictor, check_at_least
+from metanas.predictors._tabular import Learn, TabularPredictor, check_at_least
 from metanas.predictors._targets import Scale
 from metanas.spaces import Space
 
@@ -46,9 +46,14 @@ def build(
     """
     for name, value in {"members": members, "rounds": rounds, "depth": depth}.items():
         check_at_least(name, value, 1)
+    learn = learner(members=members, rounds=rounds, depth=depth, rate=rate, inputs=inputs)
+    return TabularPredictor("xgboost", learn, space, rng, scores=scores, encodings=encodings, scale=scale, least=5)
+
+
+def learner(*, members: int, rounds: int, depth: int, rate: float, inputs: float) -> Learn:
+    """Return what fits the members; see :func:`build`. The model that it gives is a ``BoostedTrees``."""
     settings = {
         **{"objective": "reg:squarederror", "eta": rate, "max_depth": depth, "subsample": 0.8},
         **{"colsample_bytree": inputs, "min_child_weight": 2, "tree_method": "exact", "base_score": 0.0},
     }
-    learn = boosting("xgboost", settings, rounds=rounds, members=members, aligned=False)
-    return TabularPredictor("xgboost", learn, space, rng, scores=scores, encodings=encodings, scale=scale, least=5)
+    return boosting("xgboost", settings, rounds=rounds, members=members, aligned=False)

@@ -1,0 +1,52 @@
+"""``metanas publish``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metanas.cli._common import console, print_json
+
+NEEDS_ARGUMENTS = True
+
+
+def command(
+    table: Annotated[list[str], typer.Argument(help="Tables, by name or .h5 file.", metavar="TABLE...")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the latency predictor, with version; latency-v1 if absent.")
+    ] = None,
+    place: Annotated[Path | None, typer.Option(help="Where content lies; the checkout if absent.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace one that has the same name.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make the predictors that metanas predict asks, from tables.
+
+    A table with validation accuracies gives the accuracy predictor of its task, fitted on all of it; tables with
+    latencies together give one latency predictor. Each is a folder predictors/NAME/ with weights (no pickles), a config
+    with the hashes of weights and data, and a card with figures and limits.
+
+        metanas publish nb201/fashion_mnist-v1 --replace
+
+        metanas publish devices/onnxruntime-t1-b1-fp32-v1 devices/openvino-t1-b1-fp32-v1
+    """
+    from metanas.published_predictors.making import METRIC, make_accuracy, make_latency
+    from metanas.published_predictors.store import publish
+    from metanas.tables import open_table
+
+    opened = [open_table(text, verify=not text.endswith(".h5")) for text in table]
+    trained = [entry for entry in opened if METRIC in entry.metrics]
+    timed = [entry for entry in opened if METRIC not in entry.metrics]
+    made = [make_accuracy(entry) for entry in trained]
+    if timed:
+        made.append(make_latency(timed, name=name or "latency-v1"))
+    found = [publish(entry.fields, entry.weights, entry.card, replace=replace, place=place) for entry in made]
+    if as_json:
+        print_json([{"folder": str(folder), **config.model_dump()} for config, folder in found])
+        return
+    shown = console()
+    for config, folder in found:
+        figures = ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in config.figures.items())
+        shown.print(f"{config.name}: {config.examples:,} architectures; {figures}", soft_wrap=True)
+        shown.print(f"Written: {folder}", soft_wrap=True)
