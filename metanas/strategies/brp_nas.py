@@ -10,7 +10,7 @@ Differences: the network is the predictor ``gnn`` (see there) on the functional 
 one number and learns all pairs by the logistic loss of the differences, instead of a network that is given pairs and
 whose answers are sorted; iterations go on until the budget is spent, with batches of fixed size, and the range that
 the rest is drawn from stops shrinking at ten batches; a pool of children and random architectures is ranked in a space
-that is not small. A run of 300 trainings in ``nb201`` takes some ten seconds.
+that is not small. A run of 300 trainings in ``nb201`` takes some fifteen seconds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BrpNas(Rounds):
         members: int = 1,
         layers: int = 4,
         width: int = 32,
-        steps: float = 16.0,
+        steps: float = 8.0,
         pool: int = 500,
         unique: Unique = "code",
     ) -> None:
