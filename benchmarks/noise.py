@@ -23,8 +23,8 @@ PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED", ROOT.parent / "shared" / "p
 PAGE = ROOT / "docs" / "tables.md"
 BEGIN, END = "<!-- figures: benchmarks/noise.py -->", "<!-- end of figures -->"
 HEAD = (
-    "| table | architectures | seeds | tau, all | tau, better half | tau, best 5 % | of means, all | of means, better half "
-    "| standard error of a mean | best again | core-seconds an architecture |"
+    "| table | architectures | seeds | tau, all | tau, better half | tau, best 5 % | of means, all "
+    "| of means, better half | standard error of a mean | best again | core-seconds an architecture |"
 )
 
 

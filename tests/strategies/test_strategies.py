@@ -11,7 +11,7 @@ from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.harness import Rules, Trace, generator, make_problem, search
 from metanas.problem import Budget, Objective, Observation, Problem, Trial
 from metanas.spaces import load_space
-from metanas.strategies import find_strategy, strategy_names
+from metanas.strategies import find_strategy
 from metanas.strategies.base import Memory
 from metanas.strategies.local_search import LocalSearch
 from metanas.strategies.random_search import RandomSearch
@@ -226,9 +226,9 @@ def test_evolution_checks_its_sizes(population: int, sample: int) -> None:
 
 
 def test_a_search_that_learns_beats_one_that_does_not() -> None:
-    best = {name: np.mean([run(name, 150, seed=seed)[0].value.max() for seed in range(8)]) for name in strategy_names()}
-    assert best["regularized_evolution"] > best["random_search"]
-    assert best["local_search"] > best["random_search"]
+    names = ("random_search", "regularized_evolution", "local_search", "genetic", "simulated_annealing")
+    best = {name: np.mean([run(name, 150, seed=seed)[0].value.max() for seed in range(8)]) for name in names}
+    assert all(best[name] > best["random_search"] for name in names[1:])
 
 
 def test_random_search_ignores_what_it_is_told() -> None:
