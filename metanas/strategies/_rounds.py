@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from metanas.strategies._surrogate import Archive, Examples, check_range
 from metanas.strategies.base import Unique
 
 
-class Rounds:
+class Rounds(ABC):
     """Random architectures first, then rounds; what a round asks for is the business of :meth:`_round`.
 
     With several workers a round begins when all of the one before was asked for, with what was told until then.
@@ -53,6 +54,6 @@ class Rounds:
         """Take in a score."""
         self._archive.tell(observation)
 
+    @abstractmethod
     def _round(self, examples: Examples) -> Sequence[int]:
         """Return the indices to ask for next, in order."""
-        raise NotImplementedError
