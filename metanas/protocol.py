@@ -13,6 +13,8 @@ from metanas import published
 from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.nets.skeleton import Skeleton
 
+_FOLDER = "benchmark_data/protocols"
+
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -121,15 +123,15 @@ def read_protocol(path: Path) -> Protocol:
 
 
 def protocol_names() -> tuple[str, ...]:
-    """Return the names of the published protocols, sorted."""
-    folder = published.folder("benchmark_data") / "protocols"
-    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+    """Return the names of the published protocols, of all places that have any, sorted."""
+    return tuple(published.files(_FOLDER, ".toml"))
 
 
 def load_protocol(name: str) -> Protocol:
     """Return a published protocol by its name, or one from a ``.toml`` file by its path."""
     if name.endswith(".toml") and Path(name).is_file():
         return read_protocol(Path(name))
-    if name not in protocol_names():
-        raise UnknownNameError("training protocol", name, protocol_names())
-    return read_protocol(published.folder("benchmark_data") / "protocols" / f"{name}.toml")
+    files = published.files(_FOLDER, ".toml")
+    if name not in files:
+        raise UnknownNameError("training protocol", name, files)
+    return read_protocol(files[name])

@@ -110,3 +110,18 @@ def test_a_protocol_refuses_unknown_fields_and_names(tmp_path: Path) -> None:
         load_protocol("nothing-v1")
     for name in protocol_names():
         assert load_protocol(name).name == name
+
+
+def test_protocols_are_found_in_all_places_and_an_earlier_one_hides_a_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = protocol_names()
+    folder = tmp_path / "benchmark_data" / "protocols"
+    folder.mkdir(parents=True)
+    own = TEXT.replace(protocol(tmp_path).name, "own-v1")
+    (folder / "own-v1.toml").write_text(own)
+    (folder / f"{shipped[0]}.toml").write_text(TEXT)
+    monkeypatch.setenv("METANAS_DATA", str(tmp_path))
+    assert protocol_names() == tuple(sorted({*shipped, "own-v1"}))
+    assert load_protocol("own-v1").text == own
+    assert load_protocol(shipped[0]).text == TEXT
