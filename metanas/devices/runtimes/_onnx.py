@@ -9,22 +9,25 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from metanas.devices.runtimes._graph import INPUT, OUTPUT, can_write, write_onnx
 from metanas.extras import require
-
-INPUT = "x"
 
 
 def to_onnx(network: nn.Module, example: Tensor) -> bytes:
     """Return the network as ONNX, for inputs of the example's shape.
 
+    The standard network is written node by node (milliseconds), any other is exported by PyTorch (about a second).
+
     Raises:
         MetanasError: the package onnx is not installed.
     """
     require("onnx", "devices", "Measuring by ONNX Runtime or OpenVINO")
+    if can_write(network):
+        return write_onnx(network, tuple(example.shape))
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # the exporter by TorchScript is deprecated; the other needs one more package
         path = Path(folder) / "network.onnx"
-        torch.onnx.export(network, (example,), path, dynamo=False, input_names=[INPUT], output_names=["y"])
+        torch.onnx.export(network, (example,), path, dynamo=False, input_names=[INPUT], output_names=[OUTPUT])
         return path.read_bytes()
 
 

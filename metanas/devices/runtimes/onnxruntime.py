@@ -22,6 +22,8 @@ def prepare(network: nn.Module, example: Tensor, threads: int, precision: str) -
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
+    # Networks take turns: idle threads of one must not spin while the next one runs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     model = to_onnx(network, example)
     if precision == "int8":
         model = quantized(model, example)

@@ -21,7 +21,8 @@ def prepare(network: nn.Module, example: Tensor, threads: int, precision: str) -
     """Return a function that runs the network once; the caller has set the number of threads."""
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is deprecated, but it is what many deployments run
-        traced = torch.jit.freeze(torch.jit.trace(network, example))  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.freeze(traced)  # the check would run the same network twice more
 
     def run() -> object:
         with torch.inference_mode():
