@@ -83,7 +83,8 @@ def load_proxy(name: str) -> Proxy:
 
     if name not in proxy_names():
         raise UnknownNameError("zero-cost score", name, proxy_names())
-    require("torch", "train", "A zero-cost score")
+    for package in ("torch", "numba"):
+        require(package, "train", "A zero-cost score")
     from metanas.proxies.base import Proxy
 
     module = importlib.import_module(f"metanas.proxies.{name}")

@@ -32,6 +32,7 @@ Train = Callable[[Sequence[Arch], Task, ProtocolLike, int], Values]
 def train_networks(archs: Sequence[Arch], task: Task, protocol: Any, seed: int) -> Values:
     """Train a block for real (one torch thread), and count parameters and multiply-accumulates."""
     torch = require("torch", "train", "Training networks")
+    require("numba", "train", "Training networks")
     from metanas.nets.skeleton import cost
     from metanas.training import train_block
 

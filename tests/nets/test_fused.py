@@ -127,10 +127,10 @@ def test_stacked_pooling_and_its_gradient(spatial: tuple[int, ...]) -> None:
     expected.backward(upstream)
     pool = StackedPool(Stage(3, spatial))
     flat = torch.stack([features_last(own) for own in x.detach()])
-    out, scratch = torch.empty_like(flat), torch.empty_like(flat)
-    pool.forward(flat, out, scratch)
+    out = torch.empty_like(flat)
+    pool.forward(flat, out)
     torch.testing.assert_close(out, torch.stack([features_last(own) for own in expected.detach()]))
-    pool.backward(torch.stack([features_last(own) for own in upstream]), out, scratch)
+    pool.backward(torch.stack([features_last(own) for own in upstream]), out)
     torch.testing.assert_close(out, torch.stack([features_last(own) for own in x.grad]))
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from metanas.nets.fused import kernels
 from metanas.nets.fused.conv import StackedConv, StackedPool
 from metanas.nets.fused.norm import StackedNorm
 from metanas.nets.skeleton import Stage
@@ -17,21 +21,27 @@ Key = tuple[int, int, int]  # (network, source: −1 the input or an atom, pools
 POOL = "pool"
 
 
+class _Terms(NamedTuple):
+    """Sums of slots, one a row: row ``r`` has the terms from ``starts[r]`` to ``starts[r + 1]``."""
+
+    starts: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    counts: NDArray[Any]  # of the type of the activations
+
+
 @dataclass
 class _Group:
     """Everything of one depth and one kind, in all networks: atoms of one operation, or poolings."""
 
     kind: str
     members: list[Key]
-    inputs: list[list[tuple[int, int]]]  # for each member: (slot, count)
+    inputs: _Terms
     start: int  # the first slot of the members' outputs
     conv: StackedConv | None = None
     norm: StackedNorm | None = None
     relu: Tensor = field(default_factory=lambda: torch.empty(0))  # what the operation reads
     raw: Tensor = field(default_factory=lambda: torch.empty(0))  # what the convolution gives
     grad: Tensor = field(default_factory=lambda: torch.empty(0))  # of what the operation reads; shared memory
-    relu_rows: list[Tensor] = field(default_factory=list)
-    grad_rows: list[Tensor] = field(default_factory=list)
 
     @property
     def slots(self) -> slice:
@@ -63,13 +73,12 @@ class FusedCell:
         n_slots = self.n + sum(len(group.members) for group in self._groups)
         self.values = torch.zeros(n_slots, self.features, batch)
         self.grads = torch.zeros(n_slots, self.features, batch)
-        self._value_rows, self._grad_rows = list(self.values), list(self.grads)
+        self._value_slots, self._grad_slots = self.values.numpy(), self.grads.numpy()
         self.atoms: list[dict[int, tuple[StackedConv, StackedNorm, int]]] = [{} for _ in cells]
         for group in self._groups:
             size = len(group.members)
             group.relu = torch.zeros(size, self.features, batch)
             group.grad = self._scratch[: group.relu.numel()].view(group.relu.shape)
-            group.relu_rows, group.grad_rows = list(group.relu), list(group.grad)
             if group.kind == POOL:
                 continue
             group.raw = torch.zeros(size, self.features, batch)
@@ -77,7 +86,7 @@ class FusedCell:
             group.norm = StackedNorm(size, stage.channels, stage.positions)
             for row, (network, atom, _) in enumerate(group.members):
                 self.atoms[network][atom] = (group.conv, group.norm, row)
-        self._output = [_slots(network, cell.output, slot_of) for network, cell in enumerate(cells)]
+        self._output = _terms([_slots(network, cell.output, slot_of) for network, cell in enumerate(cells)])
 
     @property
     def convs(self) -> list[StackedConv]:
@@ -106,56 +115,36 @@ class FusedCell:
     def forward(self, out: Tensor, *, training: bool) -> None:
         """Read the inputs from ``values[:n]``, write the outputs to ``out`` ``(n, features, batch)``."""
         for group in self._groups:
-            _gather(self._value_rows, group.inputs, group.relu_rows, relu=group.kind != POOL)
+            kernels.gather(self._value_slots, *group.inputs, group.relu.numpy(), group.kind != POOL)
             slots = self.values[group.slots]
             if group.conv is None or group.norm is None:
-                self._pool.forward(group.relu, slots, group.grad)
+                self._pool.forward(group.relu, slots)
             else:
                 group.conv.forward(group.relu, group.raw)
                 group.norm.forward(group.raw, slots, training=training)
-        _gather(self._value_rows, self._output, list(out), relu=False)
+        kernels.gather(self._value_slots, *self._output, out.numpy(), False)
 
     def backward(self, grad: Tensor) -> None:
         """Take the gradient of the output, leave that of the inputs in ``grads[:n]`` and those of the weights."""
         self.grads.zero_()
-        self._scatter(self._output, list(grad))
+        kernels.scatter(grad.numpy(), grad.numpy(), *self._output, self._grad_slots, False)
         for group in reversed(self._groups):
             slots = self.grads[group.slots]
-            grad_in = group.grad
             if group.conv is None or group.norm is None:
-                self._pool.backward(slots, grad_in, group.relu)
+                self._pool.backward(slots, group.grad)
             else:
-                group.norm.backward(slots, group.raw, grad_in)
+                group.norm.backward(slots, group.raw)
                 group.conv.backward_weight(slots, group.relu)
-                group.conv.backward_input(slots, grad_in)
-                torch.ops.aten.threshold_backward.grad_input(grad_in, group.relu, 0, grad_input=grad_in)
-            self._scatter(group.inputs, group.grad_rows)
-
-    def _scatter(self, inputs: list[list[tuple[int, int]]], grad: list[Tensor]) -> None:
-        for row, terms in zip(grad, inputs, strict=True):
-            for slot, count in terms:
-                self._grad_rows[slot].add_(row, alpha=count)
+                group.conv.backward_input(slots, group.grad)
+            kernels.scatter(group.grad.numpy(), group.relu.numpy(), *group.inputs, self._grad_slots, group.kind != POOL)
 
 
-def _gather(rows: list[Tensor], inputs: list[list[tuple[int, int]]], out: list[Tensor], *, relu: bool) -> None:
-    """Write each sum of slots, or its positive part, to a row of ``out``."""
-    for target, terms in zip(out, inputs, strict=True):
-        if not terms:
-            target.zero_()
-        elif len(terms) == 1 and terms[0][1] == 1:
-            source = rows[terms[0][0]]
-            torch.clamp_min(source, 0.0, out=target) if relu else target.copy_(source)
-        else:
-            (first, count), *rest = terms
-            if count == 1:
-                (second, factor), *rest = rest
-                torch.add(rows[first], rows[second], alpha=factor, out=target)
-            else:
-                torch.mul(rows[first], count, out=target)
-            for slot, factor in rest:
-                target.add_(rows[slot], alpha=factor)
-            if relu:
-                target.relu_()
+def _terms(rows: Sequence[Sequence[tuple[int, int]]]) -> _Terms:
+    """Write sums of (slot, count) as arrays."""
+    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    slots = np.array([slot for row in rows for slot, _ in row], dtype=np.int64)
+    counts = torch.tensor([count for row in rows for _, count in row], dtype=torch.get_default_dtype()).numpy()
+    return _Terms(starts, slots, counts)
 
 
 def _slots(network: int, terms: Sequence[Term], slot_of: dict[Key, int]) -> list[tuple[int, int]]:
@@ -193,5 +182,5 @@ def _groups(cells: Sequence[Cell]) -> tuple[list[_Group], dict[Key, int]]:
                 inputs.append([(slot_of[network, source, pools - 1], 1)])
             else:
                 inputs.append(_slots(network, cells[network].atoms[source].terms, slot_of))
-        groups.append(_Group(name, members, inputs, start))
+        groups.append(_Group(name, members, _terms(inputs), start))
     return groups, slot_of

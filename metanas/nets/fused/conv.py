@@ -1,21 +1,45 @@
-"""Convolutions of many networks as batched products with Toeplitz matrices."""
+"""Convolutions and poolings of many networks."""
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from metanas.nets.fused import kernels
 from metanas.nets.skeleton import Stage
 
-_BLOCK = 32  # rows of a Toeplitz matrix that 1-D and 1x1 convolutions aim at
+Positions = NDArray[np.uint32]
+
+
+class Wiring(NamedTuple):
+    """Which positions of the input each position of the output reads, and by which tap of the kernel.
+
+    Three times the same triples (source, target, tap), sorted by target, by source, by tap; ``*_starts`` say where the
+    triples of one target, source, tap begin.
+    """
+
+    target_starts: NDArray[np.int64]
+    target_sources: Positions
+    target_taps: Positions
+    source_starts: NDArray[np.int64]
+    source_targets: Positions
+    source_taps: Positions
+    tap_starts: NDArray[np.int64]
+    tap_sources: Positions
+    tap_targets: Positions
 
 
 class StackedConv:
     """``n`` convolutions of stride 1 with weights of their own, each on an input of its own.
 
-    Activations are ``(n, positions * channels, batch)``, features ordered ``(position, channel)``. The outputs are cut
-    into blocks of positions (a row of an image, a stretch of a sequence); the outputs of a block depend on a contiguous
-    slab of input features, through one matrix that is the same for all blocks but for what the border cuts off.
+    Activations are ``(n, positions * channels, batch)``, features ordered ``(position, channel)``.
 
     Attributes:
         weight: ``(n, outputs, inputs, *kernel)``, the free weights.
@@ -27,119 +51,99 @@ class StackedConv:
         self.weight = weight.clone()
         self.grad = torch.zeros_like(weight)
         n, outputs, inputs, *kernel = weight.shape
-        spatial = stage.spatial
-        if kernel[0] == 1:
-            block, halo = _stretch(stage.positions, outputs), 0
-        elif len(spatial) == 1:
-            block, halo = _stretch(stage.positions, outputs), 1
-        else:
-            block, halo = spatial[1], spatial[1]  # a row, and the rows above and below
-        slab = block + 2 * halo
-        self.matrix = torch.zeros(n, block * outputs, slab * inputs)
-        self.matrix_grad = torch.zeros_like(self.matrix)
-        self._diagonals = _diagonals(self.matrix, self.weight, block, halo, spatial)
-        self._grad_diagonals = _diagonals(self.matrix_grad, self.grad, block, halo, spatial)
-        self._blocks: list[tuple[slice, slice, slice]] = []
-        for start in range(0, stage.positions, block):
-            low, high = max(0, start - halo), min(stage.positions, start + block + halo)
-            cut = low - (start - halo)
-            self._blocks.append(
-                (
-                    slice(start * outputs, (start + block) * outputs),
-                    slice(low * inputs, high * inputs),
-                    slice(cut * inputs, (cut + high - low) * inputs),
-                )
-            )
+        taps = math.prod(kernel)
+        self._wiring = wiring(stage.spatial, tuple(kernel))
+        self._forward = torch.zeros(n, taps, inputs, outputs)
+        self._backward = torch.zeros(n, taps, outputs, inputs)
+        self._gradient = torch.zeros(n, taps, inputs, outputs)
+        self._flat = (n, outputs, inputs, taps)
 
     def refresh(self) -> None:
-        """Write the weights into the matrices; to be called after the weights changed."""
-        for diagonal, weight in self._diagonals:
-            diagonal.copy_(weight.unsqueeze(-1))
+        """Take note of changed weights; to be called after each change."""
+        flat = self.weight.view(self._flat)
+        self._forward.copy_(flat.permute(0, 3, 2, 1))
+        self._backward.copy_(flat.permute(0, 3, 1, 2))
 
     def forward(self, x: Tensor, out: Tensor) -> None:
         """Write the convolution of ``x`` ``(n, features in, batch)`` to ``out`` ``(n, features out, batch)``."""
-        for outputs, inputs, columns in self._blocks:
-            torch.bmm(self.matrix[:, :, columns], x[:, inputs], out=out[:, outputs])
+        wires = self._wiring
+        kernels.products(
+            x.numpy(), self._forward.numpy(), wires.target_starts, wires.target_sources, wires.target_taps, out.numpy()
+        )
 
     def backward_weight(self, grad_out: Tensor, x: Tensor) -> None:
         """Set :attr:`grad` from the gradient of the output and the input of the forward pass."""
-        self.matrix_grad.zero_()
-        for outputs, inputs, columns in self._blocks:
-            self.matrix_grad[:, :, columns].baddbmm_(grad_out[:, outputs], x[:, inputs].transpose(1, 2))
-        for diagonal, grad in self._grad_diagonals:
-            torch.sum(diagonal, -1, out=grad)
+        wires = self._wiring
+        kernels.outer_products(
+            x.numpy(), grad_out.numpy(), wires.tap_starts, wires.tap_sources, wires.tap_targets, self._gradient.numpy()
+        )
+        self.grad.view(self._flat).copy_(self._gradient.permute(0, 3, 2, 1))
 
     def backward_input(self, grad_out: Tensor, grad_in: Tensor) -> None:
         """Write the gradient of the input to ``grad_in``."""
-        grad_in.zero_()
-        for outputs, inputs, columns in self._blocks:
-            grad_in[:, inputs].baddbmm_(self.matrix[:, :, columns].transpose(1, 2), grad_out[:, outputs])
+        wires = self._wiring
+        kernels.products(
+            grad_out.numpy(),
+            self._backward.numpy(),
+            wires.source_starts,
+            wires.source_targets,
+            wires.source_taps,
+            grad_in.numpy(),
+        )
 
 
 class StackedPool:
-    """3x3 (or 3) average pooling of many inputs.
+    """3x3 (or 3) average pooling of many inputs; positions outside the input do not count.
 
-    Positions outside the input do not count. Pooling is separable: sums over neighbours along each axis, then a
-    division by how many there are.
+    Pooling is separable: sums over neighbours along each axis, then a division by how many there are.
     """
 
     def __init__(self, stage: Stage) -> None:
         """Prepare the number of neighbours of every position of ``stage``."""
-        self.spatial = stage.spatial
-        self.channels = stage.channels
-        counts = torch.ones(())
-        for size in stage.spatial:
-            axis = torch.full((size,), 3.0)
-            axis[0] -= 1
-            axis[-1] -= 1
-            counts = counts.unsqueeze(-1) * axis
-        self._scale = (1.0 / counts.reshape(-1, 1)).expand(-1, stage.channels).reshape(1, -1, 1).contiguous()
+        height, width = (1, *stage.spatial)[-2:]
+        self._sizes = (height, width, stage.channels)
+        self._scratch = np.empty(0)
+        across = np.full(width, 3.0) - (np.arange(width) == 0) - (np.arange(width) == width - 1)
+        down = np.full(height, 3.0) - (np.arange(height) == 0) - (np.arange(height) == height - 1)
+        self._scale: NDArray[Any] = (1.0 / (down[:, None] * across)).ravel()
 
-    def forward(self, x: Tensor, out: Tensor, scratch: Tensor) -> None:
-        """Write the pooled ``x`` ``(n, features, batch)`` to ``out``; ``scratch`` has the same shape."""
-        self._sums(x, out, scratch)
-        out.mul_(self._scale)
+    def forward(self, x: Tensor, out: Tensor) -> None:
+        """Write the pooled ``x`` ``(n, features, batch)`` to ``out``."""
+        self._sums(x, out, backward=False)
 
-    def backward(self, grad_out: Tensor, grad_in: Tensor, scratch: Tensor) -> None:
-        """Write the gradient of the input to ``grad_in``; spoils ``grad_out``."""
-        grad_out.mul_(self._scale)
-        self._sums(grad_out, grad_in, scratch)
+    def backward(self, grad_out: Tensor, grad_in: Tensor) -> None:
+        """Write the gradient of the input to ``grad_in``."""
+        self._sums(grad_out, grad_in, backward=True)
 
-    def _sums(self, x: Tensor, out: Tensor, scratch: Tensor) -> None:
-        n, features, batch = x.shape
-        source = x
-        targets = [scratch, out] if len(self.spatial) == 2 else [out]
-        inner = features
-        for size, target in zip(self.spatial, targets, strict=True):
-            inner //= size
-            outer = features // (size * inner)
-            a, b = source.view(n, outer, size, inner * batch), target.view(n, outer, size, inner * batch)
-            b.copy_(a)
-            b[:, :, 1:].add_(a[:, :, :-1])
-            b[:, :, :-1].add_(a[:, :, 1:])
-            source = target
+    def _sums(self, x: Tensor, out: Tensor, *, backward: bool) -> None:
+        source = x.numpy()
+        if self._scratch.shape != source.shape[1:] or self._scratch.dtype != source.dtype:
+            self._scratch = np.empty_like(source[0])
+        scale = self._scale.astype(source.dtype)
+        ones = np.ones_like(scale)
+        before, after = (scale, ones) if backward else (ones, scale)
+        kernels.pool(source, *self._sizes, before, after, self._scratch, out.numpy())
 
 
-def _stretch(positions: int, channels: int) -> int:
-    """Return the largest divisor of ``positions`` with at most ``_BLOCK`` features, at least 1."""
-    divisors = [size for size in range(1, positions + 1) if positions % size == 0]
-    return max(size for size in divisors if size * channels <= _BLOCK or size == 1)
+@functools.cache
+def wiring(spatial: tuple[int, ...], kernel: tuple[int, ...]) -> Wiring:
+    """Return the wiring of a convolution of stride 1 that keeps the size ``spatial``."""
+    triples = []
+    for target in itertools.product(*map(range, spatial)):
+        for tap in itertools.product(*map(range, kernel)):
+            source = [at + shift - size // 2 for at, shift, size in zip(target, tap, kernel, strict=True)]
+            if all(0 <= at < size for at, size in zip(source, spatial, strict=True)):
+                own = (np.ravel_multi_index(source, spatial), np.ravel_multi_index(target, spatial))
+                triples.append((*own, np.ravel_multi_index(tap, kernel)))
+    sources, targets, taps = np.array(triples, dtype=np.uint32).T
+    positions, n_taps = math.prod(spatial), math.prod(kernel)
+    by_target, by_source, by_tap = (np.argsort(key, kind="stable") for key in (targets, sources, taps))
+    return Wiring(
+        _starts(targets, positions), sources[by_target], taps[by_target],
+        _starts(sources, positions), targets[by_source], taps[by_source],
+        _starts(taps, n_taps), sources[by_tap], targets[by_tap],
+    )  # fmt: skip
 
 
-def _diagonals(
-    matrix: Tensor, weight: Tensor, block: int, halo: int, spatial: tuple[int, ...]
-) -> list[tuple[Tensor, Tensor]]:
-    """Return pairs of views: the diagonals of the Toeplitz matrix that hold one weight each, and that weight.
-
-    The views have shapes ``(n, outputs, …, inputs, length)`` and ``(n, outputs, …, inputs)``.
-    """
-    n, outputs, inputs, *kernel = weight.shape
-    if kernel[0] == 1:
-        view = matrix.view(n, block, outputs, block, inputs)
-        return [(view.diagonal(0, 1, 3), weight.view(n, outputs, inputs))]
-    if len(spatial) == 1:
-        view = matrix.view(n, block, outputs, block + 2 * halo, inputs)
-        return [(view.diagonal(tap, 1, 3)[..., :block], weight[:, :, :, tap]) for tap in range(3)]
-    width = spatial[1]
-    view = matrix.view(n, width, outputs, 3, width, inputs)
-    return [(view.diagonal(tap - 1, 1, 4), weight[:, :, :, :, tap].transpose(2, 3)) for tap in range(3)]
+def _starts(key: Positions, size: int) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(np.bincount(key, minlength=size))]).astype(np.int64)

@@ -14,8 +14,8 @@ from metanas.nets.skeleton import Stage
 class Stem:
     """The first convolution and its norm: all networks read one input, so it is one matrix product."""
 
-    def __init__(self, weight: Tensor, stage: Stage, batch: int, scratch: Tensor) -> None:
-        """Take over the weights ``(n, outputs, inputs, *kernel)``; ``scratch`` is shared memory."""
+    def __init__(self, weight: Tensor, stage: Stage, batch: int) -> None:
+        """Take over the weights ``(n, outputs, inputs, *kernel)``."""
         self.weight = weight
         self.grad = torch.zeros_like(weight)
         n, self.channels = weight.shape[:2]
@@ -24,7 +24,6 @@ class Stem:
         self.raw = torch.zeros(n, stage.positions * stage.channels, batch)
         self._product = torch.zeros(n * stage.channels, stage.positions * batch)
         self._columns = torch.empty(0)
-        self._scratch = scratch
 
     def forward(self, x: Tensor, out: Tensor, *, training: bool) -> None:
         """Map examples ``(batch, inputs, *spatial)`` to ``out`` ``(n, features, batch)``."""
@@ -42,7 +41,7 @@ class Stem:
     def backward(self, grad: Tensor) -> None:
         """Set the gradient of the weights from that of the output; make of ``grad`` that before the norm."""
         n, batch = len(self.weight), grad.shape[-1]
-        self.norm.backward(grad, self.raw, self._scratch[: grad.numel()].view(grad.shape))
+        self.norm.backward(grad, self.raw)
         product = self._product.view(n, self.channels, self._positions, batch)
         product.copy_(grad.view(n, self._positions, self.channels, batch).transpose(1, 2))
         self.grad.copy_(torch.mm(self._product, self._columns.t()).view(self.weight.shape))
@@ -66,15 +65,14 @@ class Stem:
 class Reduction:
     """2x average pooling, 1x1 convolution, batch normalization."""
 
-    def __init__(self, weight: Tensor, before: Stage, after: Stage, batch: int, scratch: Tensor) -> None:
-        """Take over the weights of the reductions between two stages; ``scratch`` is shared memory."""
+    def __init__(self, weight: Tensor, before: Stage, after: Stage, batch: int) -> None:
+        """Take over the weights of the reductions between two stages."""
         n = len(weight)
         self.conv = StackedConv(weight, after)
         self.norm = StackedNorm(n, after.channels, after.positions)
         self.input = torch.zeros(n, before.positions * before.channels, batch)
         self._pooled = torch.zeros(n, after.positions * before.channels, batch)
         self.raw = torch.zeros(n, after.positions * after.channels, batch)
-        self._scratch = scratch
         self._before, self._after = before, after
 
     def forward(self, out: Tensor, *, training: bool) -> None:
@@ -90,7 +88,7 @@ class Reduction:
 
     def backward(self, grad: Tensor) -> Tensor:
         """Return the gradient of the input; it takes the place of the input's buffer."""
-        self.norm.backward(grad, self.raw, self._scratch[: grad.numel()].view(grad.shape))
+        self.norm.backward(grad, self.raw)
         self.conv.backward_weight(grad, self._pooled)
         self.conv.backward_input(grad, self._pooled)
         corners = self._corners(self.input)
@@ -146,5 +144,5 @@ class Head:
         n, channels, batch = features.shape
         self._grad.view(n, self._positions, channels, batch).copy_(features.unsqueeze(1))
         torch.ops.aten.threshold_backward.grad_input(self._grad, self.active, 0, grad_input=self._grad)
-        self.norm.backward(self._grad, self.input, self.active)
+        self.norm.backward(self._grad, self.input)
         return self._grad

@@ -32,13 +32,13 @@ class FusedNetwork:
         stages = [skeleton.stage(number) for number in range(skeleton.stages)]
         largest = max(_widest(cells) * stage.positions * stage.channels for stage in stages)
         scratch = torch.zeros(largest * batch)
-        self._stem = Stem(_stack(weights, "stem.conv"), stages[0], batch, scratch)
+        self._stem = Stem(_stack(weights, "stem.conv"), stages[0], batch)
         self._reductions: list[Reduction] = []
         self.cells: list[list[FusedCell]] = []
         for number, stage in enumerate(stages):
             if number:
                 stacked = _stack(weights, f"stage{number}.reduction.conv")
-                self._reductions.append(Reduction(stacked, stages[number - 1], stage, batch, scratch))
+                self._reductions.append(Reduction(stacked, stages[number - 1], stage, batch))
             row = []
             for copy in range(skeleton.cells):
                 prefix = f"stage{number}.cell{copy}.atom"
@@ -144,7 +144,7 @@ class FusedNetwork:
             grads: of the output of each cell and reduction, ``(n, features, batch)``.
         """
         found = []
-        given = iter(grads)
+        given = iter([grad.contiguous() for grad in grads])
         for number, row in enumerate(self.cells):
             if number:
                 found.append(self._reductions[number - 1].backward(next(given).clone()).clone())
