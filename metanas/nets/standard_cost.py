@@ -10,6 +10,7 @@ CELLS = 5  # in each stage
 SIZE = 32  # pixels
 
 _TAPS = {CONV_1X1: 1, CONV_3X3: 9}
+_FLOAT32 = 4  # bytes
 
 
 def standard_cost(arch: Arch, classes: int = 10) -> tuple[int, int]:
@@ -35,3 +36,33 @@ def standard_cost(arch: Arch, classes: int = 10) -> tuple[int, int]:
         macs += CELLS * sum(count * channels**2 for count in taps) * positions
     head = CHANNELS[-1] * classes
     return parameters + 2 * CHANNELS[-1] + head + classes, macs + head
+
+
+def model_bytes(arch: Arch, classes: int = 10) -> int:
+    """Return the bytes of the network's weights: its parameters and running statistics in float32.
+
+    These are the floating-point entries of its state dictionary. The counters of batches, which only training looks
+    at, and whatever a file format adds do not count.
+
+    Raises:
+        InvalidArchError: not a cell of ``nb201``.
+    """
+    convolutions = sum(op in _TAPS for op in SPACE.check(arch).code)
+    normalized = CHANNELS[0] + CHANNELS[-1] + CELLS * convolutions * sum(CHANNELS) + 2 * sum(CHANNELS[1:])
+    return _FLOAT32 * (standard_cost(arch, classes)[0] + 2 * normalized)
+
+
+def peak_activation_bytes(arch: Arch, classes: int = 10) -> int:
+    """Return the most bytes of activations that are alive at once, for one image in float32.
+
+    Operations run in the order of the built network and nothing is fused; while one runs, its inputs, its output and
+    whatever a later operation reads are alive (:meth:`metanas.nets.standard_program.Program.peak`). Weights and what a
+    kernel needs for itself do not count. It is the least that any executor needs that keeps this order and does not
+    write in place.
+
+    Raises:
+        InvalidArchError: not a cell of ``nb201``.
+    """
+    from metanas.nets.standard_program import standard_program  # it needs the sizes above
+
+    return _FLOAT32 * standard_program(arch, classes).peak()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from metanas.devices.runtimes import Run
-from metanas.devices.runtimes._onnx import INPUT, quantized, to_onnx
+from metanas.devices.runtimes._graph import INPUT
+from metanas.devices.runtimes._onnx import quantized, to_onnx
 from metanas.extras import require
 
 PRECISIONS = ("fp32", "int8")
