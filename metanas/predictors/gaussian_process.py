@@ -12,44 +12,19 @@ constant among the examples still tells others apart.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.encodings.base import examples
-from metanas.extras import require
-from metanas.predictors._gp import gradient_matrix, posterior, predicted
+from metanas.predictors._gp import posterior, predicted
 from metanas.predictors._inputs import Inputs
+from metanas.predictors._relevance import Standard, group_distances, linear_kernel, matern, standardize, tune
 from metanas.predictors._tabular import Floats, Matrix, Model, TabularPredictor, check_at_least
 from metanas.predictors._targets import Scale
 from metanas.spaces import Space
 
-_GROUP = re.compile(r"(\w+)[\[:]")
-_START = {"relevance": -1.0, "amplitude": 0.0, "linear": -1.0, "noise": -3.0}  # logarithms
-_PRIOR_STD = 2.0
-_LEAST_SPREAD = 0.1  # of an input: one that hardly ever differs must not decide
-_ITERATIONS = 50
 _AT_ONCE = 2000  # rows
-
-
-class _Standard(NamedTuple):
-    """How vectors are standardized, and which columns each group has."""
-
-    n_logarithms: int
-    center: Floats
-    spread: Floats
-    groups: tuple[NDArray[np.int64], ...]
-
-    def __call__(self, x: Matrix) -> Floats:
-        return (self.logarithms(x) - self.center) / self.spread
-
-    def logarithms(self, x: Matrix) -> Floats:
-        y = x.astype(np.float64)
-        y[:, : self.n_logarithms] = np.log1p(y[:, : self.n_logarithms])
-        return y
 
 
 def build(
@@ -72,7 +47,7 @@ def build(
         scale: of the targets.
     """
     check_at_least("tuned_on", tuned_on, 3)
-    standard = _standard(space, Inputs(space, encodings, scores))
+    standard = standardize(space, Inputs(space, encodings, scores))
 
     def learn(x: Matrix, z: Floats, rng: np.random.Generator) -> Model:
         return _learn(standard, standard(x), z, rng.permutation(len(z))[:tuned_on])
@@ -80,24 +55,15 @@ def build(
     return TabularPredictor("gaussian_process", learn, space, rng, scores=scores, encodings=encodings, scale=scale)
 
 
-def _standard(space: Space, inputs: Inputs) -> _Standard:
-    names = [match[1] if (match := _GROUP.match(column)) else "" for column in inputs.columns]
-    names += ["scores"] * inputs.n_scores
-    groups = tuple(np.flatnonzero(np.array(names) == name) for name in dict.fromkeys(names))
-    plain = _Standard(len(inputs.columns), np.zeros(len(names)), np.ones(len(names)), groups)
-    reference = plain.logarithms(inputs(np.array([space.index(arch) for arch in examples(space)])))
-    return plain._replace(center=reference.mean(axis=0), spread=np.maximum(reference.std(axis=0), _LEAST_SPREAD))
-
-
-def _learn(standard: _Standard, x: Floats, z: Floats, part: NDArray[np.int64]) -> Model:
+def _learn(standard: Standard, x: Floats, z: Floats, part: NDArray[np.int64]) -> Model:
     middle = float(z.mean())
     target = z - middle
-    logs = _tune(_distances(x[part], x[part], standard.groups), _linear(x[part], x[part]), target[part])
+    logs = tune(group_distances(x[part], x[part], standard.groups), linear_kernel(x[part], x[part]), target[part])
     relevance, (amplitude, linear, noise) = np.exp(logs[:-3]), np.exp(logs[-3:])
 
     def kernel(a: Floats, b: Floats) -> Floats:
-        distance = np.tensordot(relevance, _distances(a, b, standard.groups), axes=1)
-        both: Floats = amplitude * _matern(distance) + linear * _linear(a, b)
+        distance = np.tensordot(relevance, group_distances(a, b, standard.groups), axes=1)
+        both: Floats = amplitude * matern(distance) + linear * linear_kernel(a, b)
         return both
 
     own, _ = posterior(kernel(x, x), float(noise), target)
@@ -112,70 +78,3 @@ def _learn(standard: _Standard, x: Floats, z: Floats, part: NDArray[np.int64]) -
         return np.concatenate(means), np.concatenate(stds)
 
     return model
-
-
-def _tune(distances: Floats, linear: Floats, z: Floats) -> Floats:
-    """Return the logarithms of relevances, amplitude, linear amplitude and noise with the greatest posterior density.
-
-    Args:
-        distances: squared, of each group, ``(groups, n, n)``.
-        linear: kernel, ``(n, n)``.
-        z: targets, ``(n,)``.
-    """
-    minimize: Callable[..., object] = require("scipy.optimize", "predictors", "A Gaussian process").minimize
-    start = np.array(
-        [_START["relevance"]] * len(distances) + [_START[name] for name in ("amplitude", "linear", "noise")]
-    )
-
-    def loss(logs: Floats) -> tuple[float, Floats]:
-        relevance, (amplitude, slope, noise) = np.exp(logs[:-3]), np.exp(logs[-3:])
-        squared = np.tensordot(relevance, distances, axes=1)
-        curved, straight = amplitude * _matern(squared), slope * linear
-        try:
-            own, likelihood = posterior(curved + straight, float(noise), z)
-        except np.linalg.LinAlgError:
-            return 1e10, np.zeros(len(logs))
-        matrix = gradient_matrix(own)
-        by_distance = matrix * (amplitude * _matern_slope(squared))
-        gradient = [
-            weight * np.vdot(by_distance, distance) for weight, distance in zip(relevance, distances, strict=True)
-        ]
-        gradient += [np.vdot(matrix, curved), np.vdot(matrix, straight), noise * np.trace(matrix)]
-        off = (logs - start) / _PRIOR_STD
-        return -likelihood + 0.5 * float(off @ off), -0.5 * np.array(gradient) + off / _PRIOR_STD
-
-    best = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(-9, 5)] * len(start), options={"maxiter": _ITERATIONS}
-    )
-    logs: Floats = best.x  # type: ignore[attr-defined]
-    return logs
-
-
-def _distances(a: Floats, b: Floats, groups: Sequence[NDArray[np.int64]]) -> Floats:
-    """Return the mean squared difference over the inputs of each group, ``(groups, len(a), len(b))``."""
-    squared = np.empty((len(groups), len(a), len(b)))
-    for into, columns in zip(squared, groups, strict=True):
-        left, right = a[:, columns], b[:, columns]
-        into[:] = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
-        into /= len(columns)
-    np.maximum(squared, 0, out=squared)
-    return squared
-
-
-def _linear(a: Floats, b: Floats) -> Floats:
-    kernel: Floats = a @ b.T / a.shape[1]
-    return kernel
-
-
-def _matern(squared: Floats) -> Floats:
-    """Return the kernel at squared distances."""
-    r = np.sqrt(5 * squared)
-    kernel: Floats = (1 + r + r**2 / 3) * np.exp(-r)
-    return kernel
-
-
-def _matern_slope(squared: Floats) -> Floats:
-    """Return its derivative by the squared distance."""
-    r = np.sqrt(5 * squared)
-    slope: Floats = -5 / 6 * (1 + r) * np.exp(-r)
-    return slope
