@@ -163,6 +163,11 @@ class TableOracle:
         curve = self._curves[row] if full else self._curves[row, : self._position(epochs) + 1]
         return Answer(values, curve.copy())  # a view would lead to the curves of all architectures
 
+    def curves(self, index: int) -> dict[str, NDArray[np.float64]]:
+        """Return every metric at every epoch, mean over the measured seeds, ``(n_epochs,)`` each, NaN = not measured."""
+        row = self._rows[index]
+        return {name: self._columns[name][row].copy() for name in self.metrics}
+
     def seconds(self, index: int, epochs: int) -> float:
         """Return the cumulative seconds of training, mean over the measured seeds; NaN if the table has no times."""
         clock = self._clocks.get(epochs)

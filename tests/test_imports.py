@@ -43,11 +43,12 @@ ALLOWED: dict[str, set[str]] = {
     "published_predictors": {"devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables"},
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
+    "outcomes": {"arch", "errors", "oracles", "spaces", "tables"},
     "checkpoint": {"arch", "errors", "oracles"},
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
-        *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "problem", "published"),
-        *("predictors", "spaces", "strategies", "tables"),
+        *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "outcomes", "problem"),
+        *("predictors", "published", "spaces", "strategies", "tables"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it

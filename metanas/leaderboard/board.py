@@ -110,6 +110,9 @@ class Board(_Part):
         devices: each table is searched once for each of them; ``{device}`` stands for it in the names of metrics.
         columns: the tables that hold metrics which the searched table does not, by metric; ``{task}`` in the name of
             such a table stands for the searched table's task.
+        outcome: what a trial is answered with: ``"mean"``, the mean over the measured seeds; ``"seed"``, one of them;
+            ``"drawn"``, the mean and drawn noise (:mod:`metanas.outcomes`). The incumbent is chosen by what was
+            answered; what it is worth is the mean in every case.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*-v[0-9]+$")]
@@ -127,6 +130,7 @@ class Board(_Part):
     scores: tuple[Untrained, ...] = ()
     devices: tuple[str, ...] = ()
     columns: dict[Untrained, str] = Field(default_factory=dict)
+    outcome: Literal["mean", "seed", "drawn"] = "mean"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -142,12 +146,26 @@ class Board(_Part):
         if self.report.limit and not self.costs:
             msg = "report.limit is for a board with costs; let strategies know of a limit by constraints"
             raise ValueError(msg)
+        self._check_outcome()
         at = self.report.at
         limit = self.budget.trainings or self.budget.seconds or 0
         if list(at) != sorted(set(at)) or at[0] <= 0 or at[-1] > limit:
             msg = f"report.at must ascend within the budget (0, {limit:g}], but got {list(at)}"
             raise ValueError(msg)
         return self
+
+    def _check_outcome(self) -> None:
+        if self.outcome == "mean":
+            return
+        if self.rules.repeats != "free" or self.rules.continuation != "continue":
+            msg = (
+                f"outcome = '{self.outcome}' needs rules.repeats = 'free' and rules.continuation = 'continue': an "
+                f"architecture is trained once, and what is known of it is not charged again"
+            )
+            raise ValueError(msg)
+        if self.costs:
+            msg = f"outcome = '{self.outcome}' is for boards with one objective; a front is chosen by means"
+            raise ValueError(msg)
 
     def _check_devices(self) -> None:
         limits = [*self.constraints, *([self.report.limit] if self.report.limit else [])]
@@ -211,6 +229,8 @@ class Board(_Part):
         for name in ("costs", "constraints", "scores", "devices", "columns"):  # later fields: absent is as it was
             if not decisive[name]:
                 del decisive[name]
+        if decisive["outcome"] == "mean":
+            del decisive["outcome"]
         if decisive["report"]["limit"] is None:
             del decisive["report"]["limit"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -108,7 +108,8 @@ class Judge:
         try:
             trials = [Trial(space.arch(index), epochs) for index, epochs in chosen]
             objective = self.setting.objectives[0]
-            trace = search(Replay(trials), self.oracle, objective, rules, name=run.strategy.name)
+            answers = self.setting.oracle_of(run.seed)
+            trace = search(Replay(trials), answers, objective, rules, name=run.strategy.name)
         except (StrategyError, InvalidArchError) as error:
             msg = f"The choices break the rules of {self.board.name}: {error}"
             raise VerificationError(msg) from error

@@ -21,7 +21,8 @@ from metanas.leaderboard.submission import Run, read_run
 
 FILE = "unfinished.jsonl"
 _PARTS = ("encodings", "predictors", "spaces", "strategies")
-_DECIDE = ("arch.py", "harness.py", "oracles.py", "problem.py", *(f"{part}/**/*.py" for part in _PARTS))
+_FILES = ("arch.py", "harness.py", "oracles.py", "outcomes.py", "problem.py")
+_DECIDE = (*_FILES, *(f"{part}/**/*.py" for part in _PARTS))
 
 
 @lru_cache(maxsize=1)

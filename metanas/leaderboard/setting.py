@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
-from metanas.harness import Trace, generator, make_problem, search
+from metanas.harness import Trace, generator, make_problem, search, seed_sequence
 from metanas.leaderboard.board import Board
 from metanas.oracles import Oracle, TableOracle
+from metanas.outcomes import Outcomes
 from metanas.problem import Constraint, Objective, Problem
 from metanas.spaces import listed, load_space
 from metanas.strategies import Source
@@ -36,6 +37,7 @@ class Setting:
         constraints: what the incumbent must keep.
         known: every cost and score that the board names, by metric, ``(index range,)``, NaN where there is none.
         columns: the tables that those came from beside the searched one: name -> SHA-256.
+        outcomes: what one training gives; None where a trial is answered with the mean over seeds.
     """
 
     board: Board
@@ -47,6 +49,19 @@ class Setting:
     constraints: tuple[Constraint, ...]
     known: Mapping[str, NDArray[np.float64]]
     columns: Mapping[str, str]
+    outcomes: Outcomes | None = None
+
+    def oracle_of(self, seed: int) -> Oracle:
+        """Return what answers the runs with that seed.
+
+        Where outcomes are drawn, all strategies meet the same ones in runs of the same seed.
+        """
+        if self.outcomes is None:
+            return self.oracle
+        words = ("outcomes", self.board.name, self.task, seed)
+        entropy = seed_sequence(*words).entropy
+        assert isinstance(entropy, int)
+        return self.outcomes.world(entropy)
 
     def problem(self, workers: int) -> Problem:
         """Return what a strategy is told."""
@@ -80,7 +95,8 @@ class Setting:
             StrategyError: the strategy raised or broke the rules.
         """
         strategy = self.strategy(source, seed, workers)
-        oracle = through(self.oracle) if through else self.oracle
+        answers = self.oracle_of(seed)
+        oracle = through(answers) if through else answers
         return search(strategy, oracle, self.objectives[0], self.board.make_rules(workers), name=source.name)
 
 
@@ -91,7 +107,7 @@ def make_setting(board: Board, table: Table, device: str | None = None) -> Setti
         InvalidFileError: table and board differ on which direction is better.
         InvalidValueError: the board has no such device.
         UnknownNameError: a metric that no table holds.
-        NotMeasuredError: a metric that is not measured everywhere.
+        NotMeasuredError: a metric that is not measured everywhere, or outcomes of a table without seeds.
     """
     if (device or "") not in (board.devices or ("",)):
         msg = f"Board {board.name} is searched on the devices {board.devices}, but got {device!r}."
@@ -118,7 +134,8 @@ def make_setting(board: Board, table: Table, device: str | None = None) -> Setti
         max_epochs=board.rules.max_epochs,
         costs={name: known[name] for name in dict.fromkeys(costs)},
     )
-    return Setting(board, table.name, table.task, device, oracle, objectives, constraints, known, columns)
+    outcomes = None if board.outcome == "mean" else Outcomes(table, oracle, board.outcome)
+    return Setting(board, table.name, table.task, device, oracle, objectives, constraints, known, columns, outcomes)
 
 
 def open_table(name: str) -> Table:
