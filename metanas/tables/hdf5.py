@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.errors import InvalidFileError
-from metanas.tables.schema import ROWS_BY_CANONICAL, SCHEMA_VERSION, SPLITS, Metric
+from metanas.tables.schema import ANSWERS_AS_WRITTEN, ROWS_BY_CANONICAL, SCHEMA_VERSION, SPLITS, Metric
 
 if TYPE_CHECKING:
     import h5py
@@ -58,6 +58,7 @@ class Header:
     provenance: Mapping[str, Any]
     arch_index: NDArray[np.int64]
     row_of_index: NDArray[np.int32] | None
+    as_written: bool
     seeds: tuple[int, ...]
     epochs: tuple[int, ...]
     metrics: Mapping[str, Metric]
@@ -86,6 +87,7 @@ def read_header(path: Path, *, contradictory: bool = False) -> Header:
             provenance=json.loads(file.attrs["provenance"]),
             arch_index=_frozen(file["arch_index"][()].astype(np.int64)),
             row_of_index=_rows(file),
+            as_written=_as_written(file),
             seeds=tuple(file["seeds"][()].tolist()),
             epochs=tuple(file["epochs"][()].tolist()),
             metrics=_metrics(json.loads(file.attrs["metrics"])),
@@ -167,6 +169,16 @@ def _rows(file: h5py.File) -> NDArray[np.int32] | None:
         msg = f"rows_by = {file.attrs['rows_by']!r}"
         raise ValueError(msg)
     return None
+
+
+def _as_written(file: h5py.File) -> bool:
+    """Return whether rows answer for their own architecture alone."""
+    if "answers" not in file.attrs:
+        return False
+    if file.attrs["answers"] != ANSWERS_AS_WRITTEN:
+        msg = f"answers = {file.attrs['answers']!r}"
+        raise ValueError(msg)
+    return True
 
 
 def contradictions(header: Header) -> list[str]:

@@ -14,6 +14,7 @@ from metanas.errors import InvalidValueError, UnknownNameError
 
 SCHEMA_VERSION = 1
 ROWS_BY_CANONICAL = "canonical"  # rows are found by the canonical architecture, not by an array over all indices
+ANSWERS_AS_WRITTEN = "as-written"  # rows answer for their own architecture alone, not for its functional class
 Direction = Literal["maximize", "minimize", "none"]
 Axis = Literal["arch", "seed", "epoch"]
 
@@ -27,6 +28,8 @@ _KNOWN: dict[str, tuple[str, Direction]] = {
     "seconds": ("s", "minimize"),
     "parameters": ("1", "minimize"),
     "macs": ("1", "minimize"),
+    "model_bytes": ("B", "minimize"),
+    "peak_activation_bytes": ("B", "minimize"),
 }
 BY_DEVICE: dict[str, tuple[str, Direction]] = {"latency": ("ms", "minimize"), "energy": ("mJ", "minimize")}
 _UNTRAINED = ("latency", "energy", "proxy")  # known without training, so that they have no epochs
@@ -40,7 +43,8 @@ class Metric:
     Attributes:
         name: split and quantity, as in ``"validation/accuracy"``; ``"latency/pixel3"`` and ``"energy/pixel3"`` on a
             device; ``"proxy/nwot"`` for a score that needs no training.
-        unit: ``"percent"``, ``"nats"``, ``"s"``, ``"ms"``, ``"mJ"``, or ``"1"`` for a count or score.
+        unit: ``"percent"``, ``"nats"``, ``"s"``, ``"ms"``, ``"mJ"``, ``"B"`` (bytes), or ``"1"`` for a count or
+            score.
         direction: what is better: ``"maximize"``, ``"minimize"`` or ``"none"``.
         axes: what the value depends on, a part of ``("arch", "seed", "epoch")`` in this order, starting with ``arch``.
     """

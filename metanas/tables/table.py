@@ -47,6 +47,8 @@ class Table:
         row_of_index: row that answers each index of the space, ``(index range,)``, −1 where none does; None if the
             space has no list of its architectures (:class:`~metanas.spaces.ListedSpace`): :meth:`rows` answers in
             every case.
+        as_written: whether a row answers for its own architecture alone, as it is written, dead operations included;
+            else it answers for its whole functional class.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -61,6 +63,7 @@ class Table:
         self.provenance: Mapping[str, Any] = header.provenance
         self.archs = header.arch_index
         self.row_of_index = header.row_of_index
+        self.as_written = header.as_written
         self.seeds = header.seeds
         self.epochs = header.epochs
         self.metrics = header.metrics
@@ -127,7 +130,8 @@ class Table:
     ) -> float | NDArray[np.float64]:
         """Return the value of a metric for one architecture or many.
 
-        An architecture that has no row of its own is answered by its functional class.
+        An architecture that has no row of its own is answered by its functional class, unless the table is of
+        architectures as they are written (:attr:`as_written`).
 
         Args:
             arch: a string, :class:`~metanas.arch.Arch` or index gives a number; a sequence of them, or an array of
@@ -340,7 +344,18 @@ class Table:
             f"Table {self.name} holds no {what} of {whose} for {len(archs)} of the asked architectures "
             f"(index {named}). Ask for others (Table.measured), or take missing='nan'."
         )
-        return NotMeasuredError(msg)
+        return NotMeasuredError(msg + self._about_twin(archs[0]))
+
+    def _about_twin(self, arch: ArchLike) -> str:
+        """Say, of an architecture without a row of its own, where the same function was measured, written otherwise."""
+        if not self.as_written:
+            return ""
+        space = self.space
+        twin = space.index(space.canonical(space.arch(self._as_index(arch))))
+        there = (
+            f"; of the first, it holds the representative, {twin}" if self._own_rows(np.array([twin]))[0] >= 0 else ""
+        )
+        return f" It answers for architectures as they are written, not for their functional class{there}."
 
 
 def mean_over_seeds(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ Layout (``schema_version`` 1):
   table of a space without a list of its architectures (:class:`metanas.spaces.ListedSpace`), whose index range is too
   long for an array; the root attribute ``rows_by`` = ``"canonical"`` says so, and a row is found in ``/arch_index`` by
   the index of the architecture's representative;
+- the root attribute ``answers`` = ``"as-written"``, if a row answers for its own architecture alone; not there where
+  it answers for the whole functional class;
 - ``/seeds`` (S,) int64, ``/epochs`` (E,) int64;
 - ``/metrics/<split>/<quantity>`` (n, [S], [E]) float32 or float64, NaN = not measured, with the attributes ``unit``,
   ``direction``, ``axes`` once more, for other readers. One chunk an epoch, so that a column is read without the
@@ -32,7 +34,7 @@ from metanas.files import atomic_write, sha256_of
 from metanas.spaces import ListedSpace, Space, load_space
 from metanas.tables.lint.content import check_columns
 from metanas.tables.lint.finding import Content
-from metanas.tables.schema import ROWS_BY_CANONICAL, SCHEMA_VERSION, Metric
+from metanas.tables.schema import ANSWERS_AS_WRITTEN, ROWS_BY_CANONICAL, SCHEMA_VERSION, Metric
 
 _TABLE_NAME = re.compile(r"[a-z0-9_-]+/[a-z0-9_.-]+-v[1-9][0-9]*")
 
@@ -49,12 +51,16 @@ def write_table(
     metrics: Mapping[str, tuple[Metric, ArrayLike]],
     protocol: str,
     provenance: Mapping[str, Any],
+    as_written: bool = False,
 ) -> str:
     """Check and write a table.
 
     Rows stand for functional classes: an index of the space that has no row of its own is answered by the row of its
     representative (``space.canonical``), if there is one. In a space without a list of its architectures every row
     must be a representative, so that there is one place to look for a class.
+
+    Not so where architectures were run as they are written, dead operations included, as in the latencies that others
+    published: two of one class then differ, and with ``as_written`` a row answers for its own architecture alone.
 
     Args:
         path: the file to write.
@@ -67,12 +73,14 @@ def write_table(
         metrics: metric and values, ``(n, [S], [E])`` by the metric's axes, by name; NaN = not measured.
         protocol: the text of the training protocol (TOML).
         provenance: how the values came about; anything that JSON can hold.
+        as_written: rows answer for their own architecture alone.
 
     Returns:
         The SHA-256 of the file.
 
     Raises:
-        InvalidValueError: content that breaks the schema, or a check of its values (:mod:`metanas.tables.lint`).
+        InvalidValueError: content that breaks the schema, or a check of its values (:mod:`metanas.tables.lint`); or
+            ``as_written`` in a space without a list.
         UnknownNameError: no such space.
     """
     if not _TABLE_NAME.fullmatch(name):
@@ -109,19 +117,30 @@ def write_table(
         "epochs": np.asarray(epochs, dtype=np.int64),
     }
     if isinstance(home, ListedSpace):
-        arrays["row_of_index"] = rows_by_index(home, index)
+        arrays["row_of_index"] = rows_by_index(home, index, as_written=as_written)
+        if as_written:
+            attributes["answers"] = ANSWERS_AS_WRITTEN
     else:
+        if as_written:
+            msg = (
+                f"Rows of {space!r}, which has no list of its architectures, are found by their class, not as written."
+            )
+            raise InvalidValueError(msg)
         attributes["rows_by"] = ROWS_BY_CANONICAL
     with atomic_write(path) as temporary:
         _write_hdf5(os.fspath(temporary), attributes, arrays, columns)
         return sha256_of(temporary)
 
 
-def rows_by_index(space: ListedSpace, arch_index: NDArray[np.integer]) -> NDArray[np.int32]:
+def rows_by_index(
+    space: ListedSpace, arch_index: NDArray[np.integer], *, as_written: bool = False
+) -> NDArray[np.int32]:
     """Return the row that answers each index of the space's index range, −1 where none does."""
     canonical = np.asarray(space.canonical_indices)
     own = np.full(len(canonical), -1, dtype=np.int32)
     own[arch_index] = np.arange(len(arch_index), dtype=np.int32)
+    if as_written:
+        return own
     by_class = np.where(canonical >= 0, own[canonical], -1)
     return np.where(own >= 0, own, by_class).astype(np.int32)
 

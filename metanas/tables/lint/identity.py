@@ -55,13 +55,17 @@ def architectures_are_of_the_space(subject: Subject) -> Iterator[Finding]:
 
 
 def rows_answer_for_their_class(subject: Subject) -> Iterator[Finding]:
-    """An architecture without a row of its own is answered by its class's representative, and by nothing else."""
+    """An architecture without a row of its own is answered by its class's representative, and by nothing else.
+
+    In a table of architectures as they are written it is not answered.
+    """
     from metanas.tables.write import rows_by_index
 
     found = subject.header.row_of_index
     if not isinstance(subject.space, ListedSpace) or found is None or any(architectures_are_of_the_space(subject)):
         return
-    expected = rows_by_index(subject.space, subject.header.arch_index)
+    as_written = subject.header.as_written
+    expected = rows_by_index(subject.space, subject.header.arch_index, as_written=as_written)
     if expected.shape != found.shape:
         yield Finding(f"row_of_index must have {len(expected):,} entries, but has {len(found):,}.")
         return
@@ -69,8 +73,9 @@ def rows_answer_for_their_class(subject: Subject) -> Iterator[Finding]:
     if len(wrong):
         index = int(wrong[0])
         message = (
-            f"Architecture {index} must be answered by row {expected[index]} (−1: by none), that of its functional "
-            f"class, but is answered by row {found[index]} (one of {len(wrong):,})."
+            f"Architecture {index} must be answered by row {expected[index]} (−1: by none), "
+            f"{'its own' if as_written else 'that of its functional class'}, but is answered by row {found[index]} "
+            f"(one of {len(wrong):,})."
         )
         yield Finding(message, arch=index, value=float(found[index]), count=len(wrong))
 
