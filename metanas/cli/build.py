@@ -22,11 +22,8 @@ def command(
     space: Annotated[str, typer.Option(help="The search space.")] = "nb201-conv",
     seeds: Annotated[str | None, typer.Option(help="Training seeds, as in 0,1,2 or 0-2.")] = None,
     protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="The training protocol: a published one, or a .toml file; the published one if there is but one."
-        ),
-    ] = None,
+        str, typer.Option(help="The training protocol: a published one, or a .toml file.")
+    ] = "small-v1",
     jobs: Annotated[
         int | None, typer.Option(help="Blocks trained at once: 1 if absent; on a cluster, as many as it takes.")
     ] = None,
@@ -68,6 +65,10 @@ def command(
 
         metanas tables work/nb201/fashion_mnist-v1/fashion_mnist-v1.h5
 
+    Sequences learn at a greater rate (docs/pilot.md):
+
+        metanas build --task udhr_langid-v1 --seeds 0,1,2 --protocol small-fast-v1
+
     On a cluster (extra [distributed]):
 
         metanas build --task fashion_mnist-v1 --seeds 0-2 --backend dask --address tcp://host:8786
@@ -84,7 +85,7 @@ def command(
     if replace and not register:
         msg = "--replace belongs to --register."
         raise InvalidValueError(msg)
-    plan = make_plan(space, task, load_protocol(protocol or _only_protocol()), name=name)
+    plan = make_plan(space, task, load_protocol(protocol), name=name)
     folder = work or default_work(plan)
     chosen = parse_numbers(seeds, "--seeds") if seeds is not None else None
     if chosen is not None and not assemble:
@@ -96,17 +97,6 @@ def command(
     if register:
         path = _register(path, replace)
     _say(path, sha256, as_json)
-
-
-def _only_protocol() -> str:
-    from metanas.errors import UnknownNameError
-    from metanas.protocol import protocol_names
-
-    names = protocol_names()
-    if len(names) != 1:
-        kind = "training protocol (name one with --protocol)"
-        raise UnknownNameError(kind, "", names)
-    return names[0]
 
 
 def _register(path: Path, replace: bool) -> Path:
