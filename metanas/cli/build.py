@@ -20,6 +20,13 @@ NEEDS_ARGUMENTS = True
 def command(
     task: Annotated[str, typer.Option(help="The task, as in fashion_mnist-v1, or a card.toml of your own.")],
     space: Annotated[str, typer.Option(help="The search space.")] = "nb201-conv",
+    pooled: Annotated[
+        int,
+        typer.Option(
+            help="The classes of nb201 without pooling and so many with pooling (of 4,033), drawn once and for all: "
+            "fewer are a part of more. Goes on in the work folder of a table of nb201-conv."
+        ),
+    ] = 0,
     seeds: Annotated[str | None, typer.Option(help="Training seeds, as in 0,1,2 or 0-2.")] = None,
     protocol: Annotated[
         str, typer.Option(help="The training protocol: a published one, or a .toml file.")
@@ -85,7 +92,12 @@ def command(
     if replace and not register:
         msg = "--replace belongs to --register."
         raise InvalidValueError(msg)
-    plan = make_plan(space, task, load_protocol(protocol), name=name)
+    if pooled:
+        from metanas.tables.sample import sampled_plan
+
+        plan = sampled_plan(task, load_protocol(protocol), pooled, name=name)
+    else:
+        plan = make_plan(space, task, load_protocol(protocol), name=name)
     folder = work or default_work(plan)
     chosen = parse_numbers(seeds, "--seeds") if seeds is not None else None
     if chosen is not None and not assemble:

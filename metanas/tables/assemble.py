@@ -46,7 +46,7 @@ def assemble(plan: Plan, work: Path, path: Path, seeds: Sequence[int] | None = N
         name=plan.name,
         space=plan.space,
         task=str(next(iter(shards.values())).facts["task"]),
-        arch_index=np.array(plan.indices),
+        arch_index=np.array(plan.everything),
         seeds=seeds,
         epochs=range(1, plan.protocol.epochs + 1),
         metrics=_columns(plan, shards, seeds),
@@ -58,11 +58,10 @@ def assemble(plan: Plan, work: Path, path: Path, seeds: Sequence[int] | None = N
 def _columns(
     plan: Plan, shards: Mapping[Key, Shard], seeds: Sequence[int]
 ) -> dict[str, tuple[Metric, NDArray[np.floating]]]:
-    n = len(plan.indices)
+    n = len(plan.everything)
     columns: dict[str, tuple[Metric, NDArray[np.floating]]] = {}
     for key, shard in shards.items():
-        start = key.block * plan.protocol.block_size
-        rows = slice(start, start + len(shard.indices))
+        rows = np.searchsorted(plan.everything, shard.indices)
         for name, values in shard.values.items():
             if name not in columns:
                 per_training = values.ndim == 2
@@ -100,7 +99,7 @@ def _provenance(plan: Plan, shards: Mapping[Key, Shard], seeds: Sequence[int]) -
         "torch_threads": 1,
         "dates": sorted({fact["date"] for fact in facts}),
         "trainings": trainings,
-        "trainings_missing": len(plan.indices) * len(seeds) - trainings,
+        "trainings_missing": len(plan.everything) * len(seeds) - trainings,
         "core_seconds": round(seconds, 1),
         "core_seconds_per_training": round(seconds / trainings, 4),
         "diverged": diverged,

@@ -44,7 +44,13 @@ class Progress:
 
 
 def make_plan(
-    space: str, task: str, protocol: ProtocolLike, *, name: str | None = None, indices: Sequence[int] | None = None
+    space: str,
+    task: str,
+    protocol: ProtocolLike,
+    *,
+    name: str | None = None,
+    indices: Sequence[int] | None = None,
+    more: Sequence[int] = (),
 ) -> Plan:
     """Plan a table.
 
@@ -54,6 +60,7 @@ def make_plan(
         protocol: the training protocol.
         name: name of the table; the family of the space and the task by default, as in ``nb201/fashion_mnist-v1``.
         indices: which architectures, as indices of the space; the representatives of all functional classes if None.
+        more: further architectures, in the order of their training.
 
     Raises:
         UnknownNameError: no such space or task.
@@ -62,14 +69,14 @@ def make_plan(
     home = load_space(space)
     every = representatives(space)
     if indices is not None:
-        foreign = sorted(set(indices) - set(every))
+        foreign = sorted({*indices, *more} - set(every))
         if foreign:
             msg = f"Tables hold representatives of functional classes (space.canonical); index {foreign[0]} is none."
             raise InvalidValueError(msg)
-        every = tuple(sorted(set(indices)))
+        every = tuple(sorted(set(indices) - set(more)))
     loaded = task_of(task)
     family = home.arch(every[0]).space
-    return Plan(name or f"{family}/{loaded.name}", space, task, loaded.sha256, protocol, every)
+    return Plan(name or f"{family}/{loaded.name}", space, task, loaded.sha256, protocol, every, tuple(more))
 
 
 def default_work(plan: Plan) -> Path:

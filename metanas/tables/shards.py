@@ -6,6 +6,7 @@ instant and go on later, and shards of different protocols or tasks are never mi
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import zipfile
@@ -72,6 +73,8 @@ class Plan:
         task_sha256: identity of the task.
         protocol: the training protocol.
         indices: index in the space of each architecture, ascending, ``(n,)``.
+        more: further architectures in the order of their training, in blocks of their own: more can follow, and the
+            blocks before them stay as they are.
     """
 
     name: str
@@ -80,16 +83,25 @@ class Plan:
     task_sha256: str
     protocol: ProtocolLike
     indices: tuple[int, ...]
+    more: tuple[int, ...] = ()
+
+    @property
+    def everything(self) -> tuple[int, ...]:
+        """Indices of all architectures, ascending: the rows of the table."""
+        return tuple(sorted((*self.indices, *self.more)))
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks."""
-        return -(-len(self.indices) // self.protocol.block_size)
+        size = self.protocol.block_size
+        return -(-len(self.indices) // size) - (-len(self.more) // size)
 
     def block(self, number: int) -> tuple[int, ...]:
         """Return the indices of a block: consecutive ones, in order."""
         size = self.protocol.block_size
-        return self.indices[number * size : (number + 1) * size]
+        first = -(-len(self.indices) // size)
+        part, start = (self.indices, number) if number < first else (self.more, number - first)
+        return part[start * size : (start + 1) * size]
 
     def keys(self, seeds: Sequence[int], blocks: int | None = None) -> list[Key]:
         """Return the shards of all blocks, or of the first few, seed by seed."""
@@ -192,9 +204,15 @@ def read_shard(path: Path, plan: Plan, key: Key) -> Shard:
     return Shard(indices, arrays, facts)
 
 
+@functools.cache
+def _family(space: str) -> str:
+    """Return what the architectures of a space are called, whose indices the parts of one space share."""
+    return listed(load_space(space)).arch(representatives(space)[0]).space
+
+
 def _differences(facts: Mapping[str, Any], indices: tuple[int, ...], plan: Plan, key: Key) -> list[str]:
     expected = {
-        "space": (facts["space"], plan.space),
+        "space": (_family(facts["space"]), _family(plan.space)),
         "task": (facts["task_sha256"], plan.task_sha256),
         "protocol": (facts["protocol_sha256"], plan.protocol.sha256),
         "seed": (facts["seed"], key.seed),
@@ -204,11 +222,11 @@ def _differences(facts: Mapping[str, Any], indices: tuple[int, ...], plan: Plan,
 
 
 def finished(plan: Plan, work: Path) -> dict[Key, Shard]:
-    """Read and check the shards that are on disk, seed by seed, block by block.
+    """Read and check the shards that are on disk, seed by seed, block by block; those of a larger plan are left out.
 
     Raises:
         InvalidFileError: one is damaged or belongs to something else.
     """
     found = (_NAME.fullmatch(path.relative_to(work).as_posix()) for path in work.glob("shards/*/*.npz"))
-    keys = sorted(Key(int(match[1]), int(match[2])) for match in found if match)
+    keys = sorted(Key(int(match[1]), int(match[2])) for match in found if match and int(match[2]) < plan.n_blocks)
     return {key: read_shard(key.path(work), plan, key) for key in keys}

@@ -157,7 +157,7 @@ def test_nothing_to_assemble(plan: Plan, tmp_path: Path) -> None:
     [
         ({"protocol": CheapProtocol(text="epochs = 3\nblock_size = 100\nlearning_rate = 0.2\n")}, "protocol"),
         ({"task_sha256": "0" * 64}, "task"),
-        ({"space": "nb201"}, "space"),
+        ({"space": "nbgraph"}, "space"),
         ({"indices": representatives("nb201-conv")[1:]}, "block of architectures"),
     ],
 )
