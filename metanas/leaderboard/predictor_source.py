@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.errors import MetanasError, PredictorError, UnknownNameError
-from metanas.predictors import predictor_names
+from metanas.predictors import FROM_SOURCES, predictor_names
 from metanas.predictors.base import Predictor
 from metanas.spaces import Space
 from metanas.strategies import describe
 from metanas.strategies._imports import check_imports
 
-FROM_SOURCES = ("transfer_gp",)  # built-in predictors that are nothing without sources
 _PAIR = re.compile(r"[A-Za-z_]\w*=")
 
 Build = Callable[..., Any]

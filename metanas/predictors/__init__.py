@@ -15,14 +15,10 @@ from metanas.errors import UnknownNameError
 from metanas.predictors.base import Prediction, Predictor
 from metanas.spaces import Space
 
-__all__ = ["Prediction", "Predictor", "make_predictor", "predictor_names"]
+__all__ = ["FROM_SOURCES", "Prediction", "Predictor", "make_predictor", "predictor_names"]
 
-_NOT_A_PREDICTOR = {
-    "base",
-    "calibration",
-    "curves",
-    "transfer_gp",
-}  # the last is made from measurements of other devices
+FROM_SOURCES = ("stacked_sources", "task_gp", "transfer_gp")  # nothing without values of other tasks or devices
+_NOT_A_PREDICTOR = {"base", "calibration", "curves", *FROM_SOURCES}
 
 
 @cache

@@ -57,12 +57,12 @@ def _score_columns(space: Space, scores: Floats) -> NDArray[np.float32]:
         msg = f"Scores of {space.name!r} must have the shape ({len(classes)}, number of scores); got {scores.shape}."
         raise InvalidValueError(msg)
     inside = classes >= 0
-    columns = [_normal_ranks(_class_means(column, classes)) for column in np.where(inside[:, None], scores, np.nan).T]
+    columns = [normal_ranks(class_means(column, classes)) for column in np.where(inside[:, None], scores, np.nan).T]
     missing = np.isnan(columns).any(axis=0)
     return np.column_stack([*np.nan_to_num(columns), missing]).astype(np.float32)
 
 
-def _class_means(column: Floats, classes: NDArray[np.int64]) -> Floats:
+def class_means(column: Floats, classes: NDArray[np.int64]) -> Floats:
     """Replace the scores of a class by their mean."""
     there = np.isfinite(column) & (classes >= 0)
     size = len(classes)
@@ -72,7 +72,7 @@ def _class_means(column: Floats, classes: NDArray[np.int64]) -> Floats:
     return np.where(classes >= 0, means[classes], np.nan)
 
 
-def _normal_ranks(column: Floats) -> Floats:
+def normal_ranks(column: Floats) -> Floats:
     values, place = np.unique(column[np.isfinite(column)], return_inverse=True)
     ranks = np.cumsum(np.bincount(place, minlength=len(values))) - 0.5
     normal = NormalDist()
