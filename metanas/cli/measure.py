@@ -52,6 +52,9 @@ def command(
     allow_drift: Annotated[
         bool, typer.Option("--allow-drift", help="Keep latencies of a machine whose speed changed by more than 10 %.")
     ] = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Publish the table of --conv and --pooled, with its card.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure latency on this machine.
@@ -71,9 +74,12 @@ def command(
     A table of all classes without pooling and of 1,000 with it; stopped at any instant, the same command goes on:
 
         metanas measure --conv --pooled 1000 --runtime onnxruntime
+
+    Cells of the standard network are built as they are written, dead operations included, and a table of them answers
+    for the measured cells alone; networks of a task are pruned, and their table answers for whole functional classes.
     """
     from metanas.devices.measure import check_drift
-    from metanas.devices.reference import device_file, reference_cells
+    from metanas.devices.reference import class_representatives, device_file, reference_cells
     from metanas.devices.runtimes import load_runtime
     from metanas.devices.setting import Setting, write_device
     from metanas.errors import InvalidValueError
@@ -89,7 +95,8 @@ def command(
     name = device or setting.name
     folder = work or Path("work") / "devices" / name
     if whole:
-        _table(space, _classes(conv, pooled), family, setting, name, folder, rounds, out, allow_drift, as_json)
+        indices = class_representatives(conv=conv, pooled=pooled)
+        _table(space, indices, family, setting, name, folder, rounds, out, allow_drift, register, as_json)
         return
     import tempfile
 
@@ -130,24 +137,6 @@ def _indices(space: Space, archs: list[str]) -> NDArray[np.int64]:
     return np.array([space.index(space.arch(index)) for index in dict.fromkeys(found)], dtype=np.int64)
 
 
-def _classes(conv: bool, pooled: int) -> NDArray[np.int64]:
-    """Return the representatives of all classes without pooling, and of a fixed random choice of those with it."""
-    import numpy as np
-
-    from metanas.errors import InvalidValueError
-    from metanas.spaces import load_space
-    from metanas.spaces.base import listed
-
-    whole, part = listed(load_space("nb201")), listed(load_space("nb201-conv"))
-    plain = np.unique(part.canonical_indices[part.indices])
-    rest = np.setdiff1d(np.unique(whole.canonical_indices), whole.canonical_indices[plain])
-    if pooled > len(rest):
-        msg = f"There are {len(rest):,} classes with pooling, but --pooled asks for {pooled:,}."
-        raise InvalidValueError(msg)
-    drawn = np.random.default_rng(0).permutation(rest)[:pooled]
-    return np.concatenate([plain if conv else plain[:0], np.sort(drawn)]).astype(np.int64)
-
-
 def _table(
     space: Space,
     indices: NDArray[np.int64],
@@ -158,8 +147,10 @@ def _table(
     rounds: int,
     out: Path | None,
     allow_drift: bool,
+    register: bool,
     as_json: bool,
 ) -> None:
+    from metanas.devices.card import card
     from metanas.devices.measure import check_drift, drift_of, measure
     from metanas.devices.reference import reference_cells
     from metanas.devices.table import write_latencies
@@ -174,6 +165,11 @@ def _table(
         check_drift(drift)
     path = out or folder / f"{name}.h5"
     sha256 = write_latencies(path, name, space, family, setting, found, drift, rounds)
+    if register:
+        from metanas.tables import Table
+        from metanas.tables import register as publish
+
+        publish(path, card(Table.open(path)))
     if as_json:
         print_json({"path": str(path), "sha256": sha256, "drift": drift.model_dump()})
         return

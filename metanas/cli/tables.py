@@ -52,25 +52,37 @@ def command(
         return _verify([name], as_json)
     table = open_table(name)
     if card:
-        from metanas.tables.card import card as make_card
-
-        typer.echo(make_card(table), nl=False)
+        typer.echo(_card(table), nl=False)
     else:
         _show(table, as_json)
     return 0
 
 
+def _card(table: Table) -> str:
+    if any(entry.split == "latency" for entry in table.metrics.values()) and not table.epochs:
+        from metanas.devices.card import card as latency_card
+
+        return latency_card(table)
+    from metanas.tables.card import card
+
+    return card(table)
+
+
 def _verify(names: list[str], as_json: bool) -> int:
     from metanas.errors import InvalidFileError
     from metanas.tables import find_entry
+    from metanas.tables.registry import surrogates
 
     found: dict[str, str | None] = {}
+    learned = surrogates()
     for entry in map(find_entry, names):
-        try:
-            entry.verify()
-            found[entry.name] = None
-        except InvalidFileError as error:
-            found[entry.name] = str(error)
+        files = [entry, *([learned[entry.name]] if entry.name in learned else [])]
+        for label, file in zip((entry.name, f"{entry.name}, surrogate"), files, strict=False):
+            try:
+                file.verify()
+                found[label] = None
+            except InvalidFileError as error:
+                found[label] = str(error)
     if as_json:
         print_json([{"table": name, "sound": reason is None, "reason": reason} for name, reason in found.items()])
     else:
@@ -81,6 +93,8 @@ def _verify(names: list[str], as_json: bool) -> int:
 
 
 def _summary(table: Table) -> dict[str, Any]:
+    from metanas.tables.registry import surrogates
+
     return {
         "name": table.name,
         "space": table.space_name,
@@ -89,6 +103,7 @@ def _summary(table: Table) -> dict[str, Any]:
         "seeds": list(table.seeds),
         "epochs": list(table.epochs),
         "bytes": table.path.stat().st_size,
+        "surrogate": table.name in surrogates(),
     }
 
 
@@ -111,7 +126,8 @@ def _list(tables: list[Table], as_json: bool) -> None:
         seeds = ", ".join(map(str, row["seeds"])) or "–"
         epochs = str(max(row["epochs"])) if row["epochs"] else "–"
         size = f"{row['bytes'] / 1e6:.1f} MB"
-        grid.add_row(row["name"], row["space"], row["task"], f"{row['architectures']:,}", seeds, epochs, size)
+        count = f"{row['architectures']:,}" + (" + surrogate" if row["surrogate"] else "")
+        grid.add_row(row["name"], row["space"], row["task"], count, seeds, epochs, size)
     console().print(grid)
 
 

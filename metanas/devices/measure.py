@@ -27,10 +27,11 @@ from metanas.spaces import Space
 ROUNDS = 15
 BLOCK = 48  # networks in memory at once
 MOST_DRIFT = 0.10  # of the anchor between blocks, beyond which latencies cannot be compared
-_WARM_UP = 3  # runs before the first round
-_SHORTEST = 2e-4  # seconds: a shorter run is repeated within one timing
+WARM_UP = 3  # runs before the first round
+SHORTEST = 2e-4  # seconds: a shorter run is repeated within one timing
 
 Report = Callable[[int], None]
+_ASIDE = ".drifted"  # ending of blocks that are kept but not used
 _COLUMNS = ("index", "median", "low", "high", "anchor")
 
 
@@ -77,7 +78,7 @@ def measure(
         raise InvalidValueError(msg)
     runtime = load_runtime(setting.runtime, setting.precision)
     parts = []
-    with _threads(setting.threads):
+    with torch_threads(setting.threads):
         for number, start in enumerate(range(0, len(wanted), block)):
             own = wanted[start : start + block]
             path = folder / f"block-{number:04d}.npz"
@@ -91,10 +92,32 @@ def measure(
     return {name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}
 
 
-def drift_of(anchor_text: str, medians: NDArray[np.float64]) -> Drift:
+def drift_of(anchor_text: str, medians: NDArray[np.float64], remeasured: int = 0) -> Drift:
     """Return the drift record from the anchor's median in each block, ``(blocks,)``, in ms."""
     low, middle, high = float(medians.min()), float(np.median(medians)), float(medians.max())
-    return Drift(anchor=anchor_text, least=low, median=middle, greatest=high, blocks=len(medians))
+    return Drift(
+        anchor=anchor_text, least=low, median=middle, greatest=high, blocks=len(medians), remeasured=remeasured
+    )
+
+
+def set_aside(folder: Path, medians: NDArray[np.float64], most: float = MOST_DRIFT) -> int:
+    """Set blocks aside in which the anchor was too far off, so that they are measured anew; return how many.
+
+    Args:
+        folder: of finished blocks.
+        medians: the anchor's, ``(blocks,)``, in ms.
+        most: by which the anchor may be off its median over the blocks, relative to it.
+    """
+    off = np.flatnonzero(np.abs(medians / np.median(medians) - 1) > most)
+    for number in off.tolist():
+        path = folder / f"block-{number:04d}.npz"
+        path.rename(path.with_suffix(f".{len(list(folder.glob(f'{path.stem}.*{_ASIDE}')))}{_ASIDE}"))
+    return len(off)
+
+
+def times_set_aside(folder: Path) -> int:
+    """Return how many blocks of a folder were ever set aside."""
+    return len(list(folder.glob(f"block-*{_ASIDE}")))
 
 
 def check_drift(drift: Drift, most: float = MOST_DRIFT) -> None:
@@ -126,19 +149,33 @@ def _block(
     for index in (anchor, *indices.tolist()):  # the anchor is the first
         network, example = ready(family, space.arch(index), setting.batch)
         runs.append(runtime.prepare(network, example, setting.threads, setting.precision))
+    low, median, high = 1e3 * np.quantile(time_rounds(runs, rounds, rng), (0.25, 0.5, 0.75), axis=0)
+    return {"median": median[1:], "low": low[1:], "high": high[1:], "anchor": median[:1]}
+
+
+def time_rounds(runs: Sequence[Run], rounds: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Warm networks up and time each once in every round, the first (the anchor) first, the others in random order.
+
+    Args:
+        runs: each runs one network once.
+        rounds: timings of each.
+        rng: draws the orders.
+
+    Returns:
+        Seconds of one run, ``(rounds, len(runs))``.
+    """
     repeats = [_repeats(run) for run in runs]
     seconds = np.empty((rounds, len(runs)))
     for number in range(rounds):
-        for place in (0, *(1 + rng.permutation(len(indices))).tolist()):
+        for place in (0, *(1 + rng.permutation(len(runs) - 1)).tolist()):
             seconds[number, place] = _timed(runs[place], repeats[place])
-    low, median, high = 1e3 * np.quantile(seconds, (0.25, 0.5, 0.75), axis=0)
-    return {"median": median[1:], "low": low[1:], "high": high[1:], "anchor": median[:1]}
+    return seconds
 
 
 def _repeats(run: Run) -> int:
     """Warm a network up; return how often it is run within one timing."""
-    took = min(_timed(run, 1) for _ in range(_WARM_UP))
-    return max(1, round(_SHORTEST / max(took, 1e-9)))
+    took = min(_timed(run, 1) for _ in range(WARM_UP))
+    return max(1, round(SHORTEST / max(took, 1e-9)))
 
 
 def _timed(run: Run, repeats: int) -> float:
@@ -162,7 +199,7 @@ def _read(path: Path, wanted: NDArray[np.int64]) -> dict[str, NDArray[np.float64
 
 
 @contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Let PyTorch use so many threads meanwhile."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

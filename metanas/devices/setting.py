@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -67,6 +68,7 @@ class Drift(_Part):
         median: median over all rounds, in ms.
         greatest: greatest median over a block, in ms.
         blocks: number of blocks.
+        remeasured: how often a block was measured anew because the anchor was far off in it.
     """
 
     anchor: str
@@ -74,6 +76,7 @@ class Drift(_Part):
     median: Annotated[float, Field(gt=0)]
     greatest: Annotated[float, Field(gt=0)]
     blocks: Positive
+    remeasured: Annotated[int, Field(ge=0)] = 0
 
     @property
     def relative(self) -> float:
@@ -143,18 +146,27 @@ def read_device(path: Path) -> DeviceFile:
 
 def write_device(path: Path, device: DeviceFile) -> None:
     """Write a device file, atomically."""
-    fields = device.model_dump()
-    tables = {key: fields.pop(key) for key in ("setting", "host", "drift")}
-    cells = fields.pop("cells")
-    lines = [f"{key} = {_toml(value)}" for key, value in fields.items()]
+    atomic_write_text(path, as_toml(device.model_dump()))
+
+
+def as_toml(fields: Mapping[str, Any]) -> str:
+    """Write fields as TOML: plain ones first, then dictionaries as tables, then tuples of dictionaries."""
+    tables = {key: value for key, value in fields.items() if isinstance(value, dict)}
+    arrays = {key: value for key, value in fields.items() if isinstance(value, tuple) and _of_tables(value)}
+    lines = [f"{key} = {_toml(value)}" for key, value in fields.items() if key not in tables and key not in arrays]
     for key, entries in tables.items():
         lines += ["", f"[{key}]", *(f"{name} = {_toml(value)}" for name, value in entries.items())]
-    for cell in cells:
-        lines += ["", "[[cells]]", *(f"{name} = {_toml(value)}" for name, value in cell.items())]
-    atomic_write_text(path, "\n".join(lines) + "\n")
+    for key, rows in arrays.items():
+        for row in rows:
+            lines += ["", f"[[{key}]]", *(f"{name} = {_toml(value)}" for name, value in row.items())]
+    return "\n".join(lines) + "\n"
 
 
-def _toml(value: str | float) -> str:
+def _of_tables(value: tuple[object, ...]) -> bool:
+    return all(isinstance(entry, dict) for entry in value)
+
+
+def _toml(value: str | float | Sequence[float]) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=False)  # strings and numbers are written alike in JSON and TOML
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and lists of them: alike in JSON and TOML

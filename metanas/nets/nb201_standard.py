@@ -72,7 +72,7 @@ class WrittenCell(nn.Module):
     def __init__(self, arch: Arch, channels: int) -> None:
         """Make the operations of all edges."""
         super().__init__()
-        self.edges = nn.ModuleList(_operation(op, channels) for op in arch.code)
+        self.edges = nn.ModuleList(operation(op, channels) for op in arch.code)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, channels, H, W)`` to the same shape."""
@@ -148,7 +148,8 @@ class StandardNetwork(nn.Module):
         return logits
 
 
-def _operation(op: int, channels: int) -> nn.Module:
+def operation(op: int, channels: int) -> nn.Module:
+    """Return what stands on an edge of a cell; its weights are PyTorch's."""
     makers: dict[int, Callable[[], nn.Module]] = {
         NONE: Zero,
         SKIP: nn.Identity,

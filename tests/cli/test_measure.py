@@ -72,3 +72,18 @@ def test_bad_input(run: Run, arguments: tuple[object, ...], message: str) -> Non
     assert code != 0
     assert out == ""
     assert message in error
+
+
+def test_a_table_is_published_with_its_card(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "content"
+    (place / "benchmark_data").mkdir(parents=True)
+    monkeypatch.setattr("metanas.published.writable", lambda: place)
+    path = tmp_path / "mine.h5"
+    arguments = ("--pooled", 2, "--device", "mine", "--work", tmp_path / "work", "--out", path, "--allow-drift")
+    code, _, _ = run("measure", *arguments, *SMALL, "--register")
+    assert code == 0
+    card = (place / "benchmark_data" / "devices" / "mine-v1.md").read_text()
+    assert card.startswith("# devices/mine-v1\n")
+    assert '[tables."devices/mine-v1"]' in (place / "benchmark_data" / "registry.toml").read_text()
+    code, out, _ = run("tables", path, "--card")
+    assert (code, out) == (0, card)

@@ -87,7 +87,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "table.h5", [REPRESENTATIVE]).path
     with h5py.File(path, "r+") as file:
         file.attrs["answers"] = "perhaps"
-    with pytest.raises(InvalidFileError, match="answers = 'perhaps'"):
+    with pytest.raises(InvalidFileError, match="answers = 'perhaps"):
         Table.open(path)
 
 

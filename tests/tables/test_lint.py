@@ -250,6 +250,7 @@ CASES: list[tuple[str, Break, bool, str, dict[str, Any]]] = [
     ("accuracies_count_the_rows", put(ACCURACY, (3, 1, 2), lambda v: v[3, 1, 2] + 0.01), True, "error", {"epoch": 3}),
     ("accuracies_count_the_rows", put(ACCURACY, ..., lambda v: (v * 1744 / 1743)), True, "error", {"count": 720}),
     ("costs_are_those_of_the_networks", put("cost/parameters", 3, 1.0), True, "error", {"value": 1.0}),
+    ("the_machine_was_steady", state(drift={"relative": 0.3}), False, "warning", {"value": 0.3}),
 ]  # fmt: skip
 
 

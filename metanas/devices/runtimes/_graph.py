@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from metanas.devices.networks import SelfSum
 from metanas.extras import require
 from metanas.nets.nb201_standard import Pool, ReluConvNorm, ResidualReduction, StandardNetwork, WrittenCell, Zero
 from metanas.spaces.nb201 import EDGES
@@ -115,6 +116,10 @@ def _pool(graph: _Graph, module: Any, x: str) -> str:
     return graph.add("AveragePool", x, kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1], count_include_pad=0)
 
 
+def _self_sum(graph: _Graph, module: Any, x: str) -> str:
+    return graph.add("Add", x, x)
+
+
 def _identity(graph: _Graph, module: Any, x: str) -> str:
     return x
 
@@ -152,6 +157,7 @@ _WRITERS: dict[type[nn.Module], Callable[[_Graph, Any, str], str]] = {
     nn.Identity: _identity,
     ReluConvNorm: _relu_conv_norm,
     Zero: _zero,
+    SelfSum: _self_sum,
     Pool: _pool,
     WrittenCell: _cell,
     ResidualReduction: _reduction,

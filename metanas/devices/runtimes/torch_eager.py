@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,8 @@ def version() -> str:
 def prepare(network: nn.Module, example: Tensor, threads: int, precision: str) -> Run:
     """Return a function that runs the network once; the caller has set the number of threads."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    network, example = network.to(kind), example.to(kind)
+    if kind != torch.float32:
+        network, example = copy.deepcopy(network).to(kind), example.to(kind)
 
     def run() -> object:
         with torch.inference_mode():

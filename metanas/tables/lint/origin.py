@@ -12,6 +12,8 @@ from metanas.tables.lint.finding import Finding, first
 from metanas.tables.lint.subject import Subject
 from metanas.tables.schema import Metric
 
+_MOST_DRIFT = 0.10  # of the anchor's speed between blocks of measurements
+
 
 def accuracies_count_the_rows(subject: Subject) -> Iterator[Finding]:
     """An accuracy is a number of hits among the rows of its split; another split's has another denominator."""
@@ -108,6 +110,18 @@ def members_of_a_class_cost_the_same(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def the_machine_was_steady(subject: Subject) -> Iterator[Finding]:
+    """Latencies of one device were measured on a machine of one speed: its anchor network did not drift by much."""
+    drift = subject.header.provenance.get("drift")
+    relative = drift.get("relative") if isinstance(drift, dict) else None
+    if isinstance(relative, (int, float)) and relative > _MOST_DRIFT:
+        message = (
+            f"The anchor network drifted by {100 * relative:.0f} % while latencies were measured, more than "
+            f"{100 * _MOST_DRIFT:.0f} %: they are not all of one machine. Measure again while nothing else runs."
+        )
+        yield Finding(message, "warning", value=float(relative))
+
+
 def _spread_within(column: np.ndarray, number: np.ndarray) -> tuple[float, int]:
     """Return the pooled standard deviation of a column ``(n,)`` within groups, and its degrees of freedom."""
     there = np.isfinite(column)
@@ -131,4 +145,5 @@ CHECKS = (
     costs_are_those_of_the_networks,
     members_of_a_class_agree,
     members_of_a_class_cost_the_same,
+    the_machine_was_steady,
 )
