@@ -1,12 +1,12 @@
 """The pilot of the training protocol: which budget and skeleton rank architectures rather than noise?
 
-    python benchmarks/pilot.py run --variant epochs8 --task quickdraw_kinds --cells 168 --seeds 3
+    python benchmarks/pilot.py run --variant base --task quickdraw_kinds --cells 72 --seeds 3
     python benchmarks/pilot.py report
 
-A variant is the protocol small-v1 with some fields changed. Every run trains the first ``cells`` of a fixed random
-order of the 1,011 functional classes of ``nb201-conv``; blocks already trained are not trained again. The report
-writes, for every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost into
-``docs/pilot.md``, and draws the plot.
+A variant is the base protocol with some fields changed. Every run trains the first ``cells`` of a fixed random order of
+the 1,011 functional classes of ``nb201-conv``; blocks already trained are not trained again. The report writes, for
+every variant and task, the seed-to-seed Kendall tau (all cells, better half) and what it cost into ``docs/pilot.md``,
+and draws the plot.
 """
 
 from __future__ import annotations
@@ -27,35 +27,144 @@ from metanas.spaces import load_space
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "work" / "pilot"
 FEWEST = 48  # cells, for a tau that means something
-BUILT_BLOCKS = 7  # of 24 cells, at least: more than 150
-BUILT = {"tables": "nb201"}  # folders of tables (or parts of them)
+BUILT_BLOCKS = 3  # of 24 cells, at least
+BUILT = {  # folders of tables, or of their first blocks
+    "stem1, tables": "nb201-lr.1",
+    "small-v1, tables": "nb201-trainer1",
+    "small-v1, first blocks": "rates/small-v1",
+    "small-fast-v1, first blocks": "rates/small-fast",
+    "small-v1 augmented, first blocks": "rates/small-augmented",
+}
 BEGIN, END = "<!-- figures: benchmarks/pilot.py report -->", "<!-- end of figures -->"
-BASE = ROOT / "benchmark_data" / "protocols" / "small-v1.toml"
+BASE = """
+name = "pilot-v1"
+block_size = 24
+[network]
+resolution = 8
+channels = 4
+[training]
+examples = 6000
+epochs = 4
+batch = 64
+learning_rate = 0.1
+"""
 AUGMENT = {"shift": 0.1, "rotate": 10.0, "scale": 0.1, "drop": 0.1}
 VARIANTS: dict[str, dict[str, dict[str, object]]] = {
-    "small-v1": {},
-    "rate.1": {"training": {"learning_rate": 0.1}},
-    "rate.01": {"training": {"learning_rate": 0.01}},
+    "base": {},
+    "stem1": {"network": {"stem_kernel": 1}},
+    "lr.03": {"training": {"learning_rate": 0.03}},
+    "lr.3": {"training": {"learning_rate": 0.3}},
+    "batch32": {"training": {"batch": 32}},
+    "batch128": {"training": {"batch": 128, "learning_rate": 0.2}},
+    "stem1-lr.3": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.3}},
+    "stem1-lr1": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 1.0}},
+    "stem1-batch32": {"network": {"stem_kernel": 1}, "training": {"batch": 32}},
+    "stem1-batch32-lr.2": {"network": {"stem_kernel": 1}, "training": {"batch": 32, "learning_rate": 0.2}},
+    "stem1-width6": {"network": {"stem_kernel": 1, "channels": 6}},
+    "stem1-width8-epochs2": {"network": {"stem_kernel": 1, "channels": 8}, "training": {"epochs": 2}},
+    "stem1-lr.03": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03}},
+    "stem1-lr.01": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.01}},
+    "stem1-lr.05": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.05}},
+    "stem1-lr.02": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.02}},
+    "stem1-lr.03-epochs2": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "epochs": 2}},
+    "stem1-lr.03-epochs8": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "epochs": 8}},
+    "stem1-lr.03-ema": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "averaging": 0.98}},
+    "stem1-lr.03-smooth": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "label_smoothing": 0.1}},
+    "stem1-lr.03-width8-epochs2": {
+        "network": {"stem_kernel": 1, "channels": 8},
+        "training": {"learning_rate": 0.03, "epochs": 2},
+    },
+    "stem1-lr.03-cells2-epochs2": {
+        "network": {"stem_kernel": 1, "cells": 2},
+        "training": {"learning_rate": 0.03, "epochs": 2},
+    },
+    "stem1-lr.03-size16-epochs2": {
+        "network": {"stem_kernel": 1, "resolution": 16},
+        "training": {"learning_rate": 0.03, "epochs": 2},
+    },
+    "stem1-lr.03-batch32": {"network": {"stem_kernel": 1}, "training": {"learning_rate": 0.03, "batch": 32}},
+    "stem1-width8": {"network": {"stem_kernel": 1, "channels": 8}},
+    "stem1-width16-epochs1": {
+        "network": {"stem_kernel": 1, "channels": 16},
+        "training": {"epochs": 1},
+    },
+    "stem1-cells2-epochs2": {"network": {"stem_kernel": 1, "cells": 2}, "training": {"epochs": 2}},
+    "stem1-batch32-lr.2-ema": {
+        "network": {"stem_kernel": 1},
+        "training": {"batch": 32, "learning_rate": 0.2, "averaging": 0.98},
+    },
+    "stem1-batch16-lr.1": {
+        "": {"block_size": 96},
+        "network": {"stem_kernel": 1},
+        "training": {"batch": 16},
+    },
+    "stem1-batch32-lr.1": {
+        "": {"block_size": 48},
+        "network": {"stem_kernel": 1},
+        "training": {"batch": 32},
+    },
+    "stem1-epochs2": {"network": {"stem_kernel": 1}, "training": {"epochs": 2}},
+    "stem1-epochs8": {"network": {"stem_kernel": 1}, "training": {"epochs": 8}},
+    "stem1-ema": {"network": {"stem_kernel": 1}, "training": {"averaging": 0.98}},
+    "stem1-smooth": {"network": {"stem_kernel": 1}, "training": {"label_smoothing": 0.1}},
+    "stem1-size16": {"network": {"stem_kernel": 1, "resolution": 16}, "training": {"epochs": 2}},
+    "augment": {"training": {"augmentation": AUGMENT}},
+    "ema.98": {"training": {"averaging": 0.98}},
+    "smooth.1": {"training": {"label_smoothing": 0.1}},
     "epochs2": {"training": {"epochs": 2}},
     "epochs8": {"training": {"epochs": 8}},
-    "rate.01-epochs8": {"training": {"learning_rate": 0.01, "epochs": 8}},
-    "rate.1-epochs8": {"training": {"learning_rate": 0.1, "epochs": 8}},
-    "batch32": {"training": {"batch": 32}},
-    "stem3": {"network": {"stem_kernel": 3}},
+    "epochs12": {"training": {"epochs": 12}},
+    "width6": {"network": {"channels": 6}},
     "width8": {"network": {"channels": 8}},
     "cells2": {"network": {"cells": 2}},
     "stages2": {"network": {"stages": 2}},
-    "size16-epochs2": {"network": {"resolution": 16}, "training": {"epochs": 2}},
-    "augment": {"training": {"augmentation": AUGMENT}},
-    "average": {"training": {"averaging": 0.98}},
-    "smooth": {"training": {"label_smoothing": 0.1}},
+    "size16": {"network": {"resolution": 16}},
+    "wd.0001": {"training": {"weight_decay": 1e-4}},
+    "augment-epochs8": {"training": {"augmentation": AUGMENT, "epochs": 8}},
+    "augment-lr.3": {"training": {"augmentation": AUGMENT, "learning_rate": 0.3}},
+    "augment-stem1": {"network": {"stem_kernel": 1}, "training": {"augmentation": AUGMENT}},
+    "augment-stem1-lr.3": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3},
+    },
+    "augment-stem1-epochs8": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "epochs": 8},
+    },
+    "augment-stem1-epochs12": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "epochs": 12},
+    },
+    "augment-stem1-width6": {
+        "network": {"stem_kernel": 1, "channels": 6},
+        "training": {"augmentation": AUGMENT},
+    },
+    "augment-stem1-lr1": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 1.0},
+    },
+    "augment-stem1-lr.3-epochs8": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3, "epochs": 8},
+    },
+    "augment-stem1-lr.3-smooth": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3, "label_smoothing": 0.1},
+    },
+    "augment-stem1-lr.3-ema": {
+        "network": {"stem_kernel": 1},
+        "training": {"augmentation": AUGMENT, "learning_rate": 0.3, "averaging": 0.98},
+    },
+    "augment-ema": {"training": {"augmentation": AUGMENT, "averaging": 0.98}},
+    "augment-batch32": {"training": {"augmentation": AUGMENT, "batch": 32}},
+    "augment-smooth": {"training": {"augmentation": AUGMENT, "label_smoothing": 0.1}},
+    "augment-width6": {"network": {"channels": 6}, "training": {"augmentation": AUGMENT}},
 }
 
 
 def protocol(variant: str) -> Protocol:
     """Return the base protocol with the variant's changes."""
-    fields = tomllib.loads(BASE.read_text(encoding="utf-8"))
-    fields["name"] = "pilot-v1"
+    fields = tomllib.loads(BASE)
     for section, changes in VARIANTS[variant].items():
         (fields[section] if section else fields).update(changes)
     return Protocol(**fields, text=json.dumps(fields, sort_keys=True))
@@ -248,9 +357,9 @@ def main() -> None:
     """Run or report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["run", "report"])
-    parser.add_argument("--variant", choices=list(VARIANTS), default="small-v1")
+    parser.add_argument("--variant", choices=list(VARIANTS), default="base")
     parser.add_argument("--task", default="quickdraw_kinds")
-    parser.add_argument("--cells", type=int, default=168)
+    parser.add_argument("--cells", type=int, default=72)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     if options.action == "run":
