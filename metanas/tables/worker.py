@@ -105,7 +105,7 @@ def task_of(name: str) -> Task:
 def versions() -> dict[str, str]:
     """Return the versions that a training depends on."""
     found = {"python": platform.python_version(), "metanas": metanas.__version__}
-    for package in ("numpy", "torch"):
+    for package in ("numpy", "torch", "numba", "llvmlite"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
