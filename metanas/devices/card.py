@@ -50,7 +50,10 @@ def _lines(table: Table) -> Iterator[str]:
         if name.endswith(QUARTILES):
             continue
         column = table.column(name)
-        figures = " | ".join(f"{value:.4g}" for value in np.nanquantile(column, (0, 0.25, 0.5, 0.75, 1)))
+        figures = " | ".join(
+            f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+            for value in np.nanquantile(column, (0, 0.25, 0.5, 0.75, 1))
+        )
         low, high = (table.metrics.get(f"{name}{suffix}") for suffix in QUARTILES)
         spread = "–"
         if low and high:
@@ -58,4 +61,4 @@ def _lines(table: Table) -> Iterator[str]:
             spread = f"{100 * float(np.nanmedian(ranges)):.1f} %"
         yield f"| {name} | {entry.unit} | {figures} | {spread} |"
     yield ""
-    yield "The last column: of the middle architecture, relative to its median."
+    yield "The last column: of the middle architecture, relative to its median. Costs are counted, not measured."

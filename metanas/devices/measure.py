@@ -27,7 +27,7 @@ from metanas.spaces import Space
 ROUNDS = 15
 BLOCK = 48  # networks in memory at once
 MOST_DRIFT = 0.10  # of the anchor between blocks, beyond which latencies cannot be compared
-WARM_UP = 3  # runs before the first round
+WARM_UP = 2  # runs before the first round
 SHORTEST = 2e-4  # seconds: a shorter run is repeated within one timing
 
 Report = Callable[[int], None]

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from metanas.devices.card import QUARTILES
 from metanas.devices.measure import SHORTEST, WARM_UP
-from metanas.devices.networks import Family
+from metanas.devices.networks import STANDARD, Family
 from metanas.devices.runtimes import load_runtime
 from metanas.devices.setting import Drift, Setting, this_host
+from metanas.nets.standard_cost import model_bytes, peak_activation_bytes, standard_cost
 from metanas.spaces import Space
 from metanas.tables.schema import Metric, metric
 from metanas.tables.write import write_table
@@ -39,6 +40,7 @@ def write_latencies(
     The table has ``latency/<name>``, the median, and its quartiles ``latency/<name>.low`` and ``latency/<name>.high``,
     in ms; its protocol says how one measured, its provenance where, and how the anchor drifted. Networks that were run
     as they are written make a table that answers for them alone; pruned networks answer for their functional class.
+    Of the standard network, the exact costs are there too, as ``cost/...``: counted, for one image in float32.
 
     Args:
         path: the file to write.
@@ -56,6 +58,8 @@ def write_latencies(
     for key, suffix in (("median", ""), *zip(("low", "high"), QUARTILES, strict=True)):
         entry = metric(f"latency/{name}{suffix}")
         columns[entry.name] = (entry, found[key][order])
+    if family.name == STANDARD:
+        columns |= _costs(space, found["index"][order])
     provenance: dict[str, Any] = {
         "method": METHOD,
         "setting": setting.model_dump(),
@@ -78,6 +82,19 @@ def write_latencies(
         provenance=provenance,
         as_written=family.as_written,
     )
+
+
+def _costs(space: Space, index: NDArray[Any]) -> dict[str, tuple[Metric, NDArray[np.float64]]]:
+    """Return the exact costs of the standard networks of some cells, counted and not measured."""
+    archs = [space.arch(int(number)) for number in index]
+    counted = {
+        "parameters": [standard_cost(arch)[0] for arch in archs],
+        "macs": [standard_cost(arch)[1] for arch in archs],
+        "model_bytes": [model_bytes(arch) for arch in archs],
+        "peak_activation_bytes": [peak_activation_bytes(arch) for arch in archs],
+    }
+    entries = {name: metric(f"cost/{name}", ("arch",)) for name in counted}
+    return {entry.name: (entry, np.array(counted[name], dtype=np.float64)) for name, entry in entries.items()}
 
 
 def protocol(family: Family, setting: Setting, rounds: int) -> str:

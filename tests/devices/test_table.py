@@ -15,6 +15,7 @@ from metanas.devices.setting import Setting
 from metanas.devices.table import repeatability, write_latencies
 from metanas.errors import InvalidValueError, NotMeasuredError
 from metanas.nets.skeleton import Skeleton
+from metanas.nets.standard_cost import model_bytes, peak_activation_bytes, standard_cost
 from metanas.spaces import load_space
 from metanas.tables import Table, register
 from metanas.tables.lint import lint
@@ -39,6 +40,10 @@ def test_rows_are_the_measured_values(tmp_path: Path) -> None:
     values = np.random.default_rng(0).uniform(1, 9, len(INDEX))
     np.testing.assert_array_equal(table.query(INDEX[::-1], "latency/phone"), values)
     assert lint(table.path) == ()
+    first = SPACE.arch(int(INDEX[0]))
+    costs = [table.query(first, f"cost/{name}") for name in ("parameters", "macs", "model_bytes")]
+    assert costs == [*standard_cost(first), model_bytes(first)]
+    assert table.query(first, "cost/peak_activation_bytes") == peak_activation_bytes(first)
     assert table.provenance["drift"] == {
         "anchor": "anchor", "least": 2.0, "median": 2.0, "greatest": 2.1, "blocks": 3, "remeasured": 1, "relative": 0.05
     }  # fmt: skip
