@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from metanas.errors import MetanasError as MetanasError
     from metanas.spaces import load_space as load_space
     from metanas.spaces import space_names as space_names
+    from metanas.surrogates import load_table as load_table
     from metanas.tables import Table as Table
-    from metanas.tables import load_table as load_table
     from metanas.tables import table_names as table_names
     from metanas.tasks import load_task as load_task
     from metanas.tasks import task_names as task_names
@@ -24,7 +24,7 @@ _HOMES = {
     "MetanasError": "metanas.errors",
     "Table": "metanas.tables",
     "load_space": "metanas.spaces",
-    "load_table": "metanas.tables",
+    "load_table": "metanas.surrogates",
     "load_task": "metanas.tasks",
     "space_names": "metanas.spaces",
     "table_names": "metanas.tables",

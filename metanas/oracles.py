@@ -18,7 +18,7 @@ from metanas.problem import Objective
 from metanas.spaces import ListedSpace, Space, listed, load_space
 
 if TYPE_CHECKING:
-    from metanas.tables import Table
+    from metanas.tables.columns import Columns
 
 SECONDS = "cost/seconds"
 
@@ -80,7 +80,7 @@ class TableOracle:
 
     def __init__(
         self,
-        table: Table,
+        table: Columns,
         objective: Objective,
         *,
         space: Space | None = None,
@@ -90,7 +90,7 @@ class TableOracle:
         """Copy what a strategy may know out of ``table``.
 
         Args:
-            table: the measured values.
+            table: the values: a table, or one with its surrogate.
             objective: what is optimized (the first of several), one of the table's validation metrics.
             space: the architectures to answer for; the table's space if None.
             max_epochs: epochs of a full training; the table's last if None.
@@ -164,7 +164,7 @@ class TableOracle:
         return Answer(values, curve.copy())  # a view would lead to the curves of all architectures
 
     def curves(self, index: int) -> dict[str, NDArray[np.float64]]:
-        """Return every metric at every epoch, mean over the measured seeds, ``(n_epochs,)`` each, NaN = not measured."""
+        """Return every metric at every epoch, mean over the measured seeds, ``(n_epochs,)`` each, NaN = none."""
         row = self._rows[index]
         return {name: self._columns[name][row].copy() for name in self.metrics}
 
@@ -196,7 +196,7 @@ class TableOracle:
         self.metrics = (*self.metrics, *(name for name in costs if name not in self.metrics))
         self._rows = list(range(len(row_of_index)))
 
-    def _check_complete(self, table: Table, metric: str) -> NDArray[np.int32]:
+    def _check_complete(self, table: Columns, metric: str) -> NDArray[np.int32]:
         """Check that a search cannot run into a hole: every architecture of the space has its label and its time.
 
         Returns:
@@ -224,7 +224,7 @@ class TableOracle:
         return table.row_of_index
 
 
-def _check_family(table: Table, space: Space) -> None:
+def _check_family(table: Columns, space: Space) -> None:
     """Refuse a table of another kind of architectures: the same indices mean others there."""
     if isinstance(space, ListedSpace):
         held = table.space.arch(int(table.archs[0])).space
@@ -233,7 +233,7 @@ def _check_family(table: Table, space: Space) -> None:
             raise InvalidValueError(msg)
 
 
-def _measured_epochs(table: Table, metrics: tuple[str, ...]) -> tuple[int, ...]:
+def _measured_epochs(table: Columns, metrics: tuple[str, ...]) -> tuple[int, ...]:
     """Return the epochs at which each of the metrics was measured for any architecture at all."""
     epochs = table.epochs or (1,)
     columns = [_by_epoch(table, metric, epochs) for metric in metrics]
@@ -242,7 +242,7 @@ def _measured_epochs(table: Table, metrics: tuple[str, ...]) -> tuple[int, ...]:
     )
 
 
-def _by_epoch(table: Table, metric: str, epochs: tuple[int, ...]) -> NDArray[np.float64]:
+def _by_epoch(table: Columns, metric: str, epochs: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the mean over the measured seeds at every epoch, ``(n_rows, n_epochs)``; an array of our own.
 
     A metric without an epoch axis is of the finished training: what it says of an earlier end is not known, NaN.

@@ -41,6 +41,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces", "tables"},
     "published_predictors": {"devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables"},
+    "surrogates": {
+        *("errors", "extras", "files", "predictors", "published", "published_predictors", "spaces", "tables"),
+    },
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
     "outcomes": {"arch", "errors", "oracles", "spaces", "tables"},
@@ -48,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
         *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "outcomes", "problem"),
-        *("predictors", "published", "spaces", "strategies", "tables"),
+        *("predictors", "published", "spaces", "strategies", "surrogates", "tables"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it

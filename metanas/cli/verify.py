@@ -97,20 +97,20 @@ class _Judges:
         from metanas.leaderboard.setting import open_table
 
         self._board = board
-        opened = [open_table(name) for name in tables]
-        self._tables = {table.name: table for table in opened}
+        self._named = {open_table(name).name: name for name in tables}
         self._judges: dict[tuple[str, str, str | None], Judge] = {}
 
     def of(self, run: Run) -> Judge:
         """Return the judge of a run's board, table and device."""
         from metanas.leaderboard.board import load_board
         from metanas.leaderboard.replay import Judge
-        from metanas.leaderboard.setting import open_table
+        from metanas.leaderboard.setting import open_searched
 
         key = (run.board, run.table, run.device)
         if key not in self._judges:
-            table = self._tables[run.table] if run.table in self._tables else open_table(run.table)
-            self._judges[key] = Judge(load_board(self._board or run.board), table, run.device)
+            board = load_board(self._board or run.board)
+            table = open_searched(board, self._named.get(run.table, run.table))
+            self._judges[key] = Judge(board, table, run.device)
         return self._judges[key]
 
 

@@ -113,6 +113,8 @@ class Board(_Part):
         outcome: what a trial is answered with: ``"mean"``, the mean over the measured seeds; ``"seed"``, one of them;
             ``"drawn"``, the mean and drawn noise (:mod:`metanas.outcomes`). The incumbent is chosen by what was
             answered; what it is worth is the mean in every case.
+        surrogate: the tables are samples, and what they did not measure is answered, and judged, by prediction
+            (:mod:`metanas.surrogates`).
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*-v[0-9]+$")]
@@ -131,6 +133,7 @@ class Board(_Part):
     devices: tuple[str, ...] = ()
     columns: dict[Untrained, str] = Field(default_factory=dict)
     outcome: Literal["mean", "seed", "drawn"] = "mean"
+    surrogate: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -155,6 +158,9 @@ class Board(_Part):
         return self
 
     def _check_outcome(self) -> None:
+        if self.outcome == "seed" and self.surrogate:
+            msg = "outcome = 'seed' is what was measured, and a surrogate has more; take outcome = 'drawn'"
+            raise ValueError(msg)
         if self.outcome == "mean":
             return
         if self.rules.repeats != "free" or self.rules.continuation != "continue":
@@ -231,6 +237,8 @@ class Board(_Part):
                 del decisive[name]
         if decisive["outcome"] == "mean":
             del decisive["outcome"]
+        if not decisive["surrogate"]:
+            del decisive["surrogate"]
         if decisive["report"]["limit"] is None:
             del decisive["report"]["limit"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

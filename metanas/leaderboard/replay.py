@@ -21,7 +21,7 @@ from metanas.problem import Constraint, Trial
 from metanas.spaces import listed
 
 if TYPE_CHECKING:
-    from metanas.tables import Table
+    from metanas.tables.columns import Columns
 
 _SAME = 1e-12  # hypervolumes are sums: equal fronts may differ in the last bits
 _VOLUME = "share of the box"
@@ -51,7 +51,7 @@ class Judge:
         indices: all architectures of the board's space, ``(n,)``.
     """
 
-    def __init__(self, board: Board, table: Table, device: str | None = None) -> None:
+    def __init__(self, board: Board, table: Columns, device: str | None = None) -> None:
         """Read the labels.
 
         Raises:
@@ -169,7 +169,7 @@ class Judge:
             raise NotMeasuredError(msg)
         return keep
 
-    def _labels(self, table: Table, metric: str) -> NDArray[np.float64]:
+    def _labels(self, table: Columns, metric: str) -> NDArray[np.float64]:
         """Return a metric after a full training, ``(index range,)``."""
         epoch = self.oracle.epochs[-1] if metric in table.metrics and "epoch" in table.metrics[metric].axes else None
         values: NDArray[np.float64] = table.column(metric, epoch=epoch)[table.row_of_index]

@@ -24,13 +24,14 @@ from metanas.errors import InvalidFileError, StrategyError, UnknownNameError, Ve
 from metanas.leaderboard.board import Board
 from metanas.leaderboard.replay import Climb, Judge
 from metanas.leaderboard.resume import Unfinished, code_sha256
-from metanas.leaderboard.setting import Setting, make_setting, open_table
+from metanas.leaderboard.setting import Setting, make_setting, open_searched, reopen_searched
 from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, read_run, write_run
 from metanas.strategies import Source
 from metanas.tables import Table
 
 if TYPE_CHECKING:
     from metanas.harness import Trace
+    from metanas.surrogates.table import SurrogateTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Failed:
     device: str | None = None
 
 
-def open_tables(board: Board, names: Sequence[str] = ()) -> tuple[list[Table], list[str]]:
+def open_tables(board: Board, names: Sequence[str] = ()) -> tuple[list[Table | SurrogateTable], list[str]]:
     """Return the tables to search, and the names of the board's tables that are not here.
 
     Args:
@@ -100,12 +101,13 @@ def open_tables(board: Board, names: Sequence[str] = ()) -> tuple[list[Table], l
         UnknownNameError: a named table, or every table of the board, is missing.
     """
     if names:
-        return [open_table(name) for name in names], []
-    tables, missing = [], []
+        return [open_searched(board, name) for name in names], []
+    tables: list[Table | SurrogateTable] = []
+    missing = []
     problem: UnknownNameError | None = None
     for name in board.tables:
         try:
-            tables.append(open_table(name))
+            tables.append(open_searched(board, name))
         except UnknownNameError as error:
             missing.append(name)
             problem = error
@@ -247,11 +249,12 @@ def _attempt(job: Job) -> Run | Failed:
 @lru_cache(maxsize=4)
 def _setting(board: str, path: Path, sha256: str, device: str | None) -> Setting:
     """Open the table for as long as it takes to copy the validation columns; the hash keeps versions apart."""
-    table = Table.open(path)
+    loaded = Board.model_validate_json(board)
+    table = reopen_searched(loaded, path)
     if table.sha256 != sha256:
         msg = f"{path} has changed since the runs were started; start them again."
         raise InvalidFileError(msg)
-    return make_setting(Board.model_validate_json(board), table, device)
+    return make_setting(loaded, table, device)
 
 
 def _version() -> str:

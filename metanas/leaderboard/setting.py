@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,13 @@ from metanas.outcomes import Outcomes
 from metanas.problem import Constraint, Objective, Problem
 from metanas.spaces import listed, load_space
 from metanas.strategies import Source
+from metanas.surrogates.store import load_surrogate, open_surrogate
+from metanas.surrogates.table import SurrogateTable
 from metanas.tables import Table, find_entry, load_table
 
 if TYPE_CHECKING:
     from metanas.problem import Strategy
+    from metanas.tables.columns import Columns
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Setting:
         return search(strategy, oracle, self.objectives[0], self.board.make_rules(workers), name=source.name)
 
 
-def make_setting(board: Board, table: Table, device: str | None = None) -> Setting:
+def make_setting(board: Board, table: Columns, device: str | None = None) -> Setting:
     """Copy what strategies may know out of a table of the board, and out of those that hold further columns.
 
     Raises:
@@ -123,7 +127,7 @@ def make_setting(board: Board, table: Table, device: str | None = None) -> Setti
     elsewhere = board.columns_on(device, table.task)
     known, columns = {}, {}
     for name in dict.fromkeys([*costs, *reported, *board.scores_on(device)]):
-        source = open_table(elsewhere[name]) if name in elsewhere else table
+        source: Columns = open_table(elsewhere[name]) if name in elsewhere else table
         known[name] = _by_index(source, name, board)
         if source is not table:
             columns[source.name] = source.sha256
@@ -134,7 +138,7 @@ def make_setting(board: Board, table: Table, device: str | None = None) -> Setti
         max_epochs=board.rules.max_epochs,
         costs={name: known[name] for name in dict.fromkeys(costs)},
     )
-    outcomes = None if board.outcome == "mean" else Outcomes(table, oracle, board.outcome)
+    outcomes = None if board.outcome == "mean" else Outcomes(_measured(table), oracle, board.outcome)
     return Setting(board, table.name, table.task, device, oracle, objectives, constraints, known, columns, outcomes)
 
 
@@ -154,7 +158,33 @@ def open_table(name: str) -> Table:
     return table
 
 
-def _by_index(table: Table, name: str, board: Board) -> NDArray[np.float64]:
+def open_searched(board: Board, name: str) -> Table | SurrogateTable:
+    """Return a table to search, as :func:`open_table`; with its surrogate where the board says so.
+
+    Raises:
+        UnknownNameError: no such table, or it has no surrogate.
+        InvalidFileError: a file is not the published one, or is no table or no surrogate.
+    """
+    table = open_table(name)
+    if not board.surrogate:
+        return table
+    return open_surrogate(table.path) if name.endswith(".h5") else load_surrogate(name)
+
+
+def reopen_searched(board: Board, path: Path) -> Table | SurrogateTable:
+    """Return what :func:`open_searched` gave, by the path of its table."""
+    return open_surrogate(path) if board.surrogate else Table.open(path)
+
+
+def _measured(table: Columns) -> Table:
+    """Return the table of what was measured."""
+    if isinstance(table, SurrogateTable):
+        return table.source
+    assert isinstance(table, Table)
+    return table
+
+
+def _by_index(table: Columns, name: str, board: Board) -> NDArray[np.float64]:
     """Return a metric of every index of the space, ``(index range,)``."""
     if name not in table.metrics:
         kind = f"metric of table {table.name}"

@@ -57,8 +57,10 @@ class Ensemble:
 
         Attributes:
             weights: of each member, by name, after a fit; they sum to 1.
+            held_out: after a fit, what is said of each example by members that had not seen it (the weights have).
         """
         self.weights: dict[str, float] = {}
+        self.held_out: Prediction | None = None
         self._space = space
         self._seed = int(rng.integers(2**31))
         self._scores = scores
@@ -87,6 +89,7 @@ class Ensemble:
         used = np.flatnonzero(weights)
         members = tuple(self._make(self._members[place], rng).fit(indices, values) for place in used)
         self.weights = dict(zip(self._members, weights.tolist(), strict=True))
+        self.held_out = Prediction(*targets.back(mean, factor * std))
         self._fitted = _Fitted(members, weights[used], factor, targets)
         return self
 

@@ -20,6 +20,9 @@ _HEAD = """\
 # The published tables: name -> file, SHA-256, size in bytes, card (paths relative to this folder).
 # `metanas build … --register` writes the entries; `metanas tables --verify` checks the files against them.
 """
+_SURROGATES = """\
+# What `metanas surrogate fit` has learned from them, by the name of the table.
+"""
 _VERSION = re.compile(r"(.+)-v(\d+)")
 
 
@@ -66,6 +69,21 @@ def registry() -> dict[str, Entry]:
         path = folder / FILE
         if path.is_file():
             for name, entry in read_registry(path).items():
+                entries.setdefault(name, entry)
+    return dict(sorted(entries.items()))
+
+
+def surrogates() -> dict[str, Entry]:
+    """Return the published surrogates by the name of their table, sorted; see :mod:`metanas.surrogates`.
+
+    Raises:
+        InvalidFileError: a registry file that is malformed.
+    """
+    entries: dict[str, Entry] = {}
+    for folder in published.folders(FOLDER):
+        path = folder / FILE
+        if path.is_file():
+            for name, entry in read_surrogates(path).items():
                 entries.setdefault(name, entry)
     return dict(sorted(entries.items()))
 
@@ -158,20 +176,41 @@ def register(path: Path, card: str, *, replace: bool = False, place: Path | None
     published.verify(entry.path, entry.sha256)
     atomic_write_text(entry.card, card)
     entries[table.name] = entry
-    atomic_write_text(index, _registry_text(entries, folder))
+    learned = read_surrogates(index) if index.is_file() else {}
+    atomic_write_text(index, _registry_text(entries, learned, folder))
     return entry
 
 
-def _registry_text(entries: dict[str, Entry], folder: Path) -> str:
-    sections = [
-        f'[tables."{name}"]\n'
+def register_surrogate(entry: Entry, folder: Path) -> None:
+    """Write the registry's entry of a surrogate whose files lie in the folder.
+
+    Args:
+        entry: with the name of the table.
+        folder: a place's folder of tables.
+
+    Raises:
+        InvalidFileError: a registry file that is malformed.
+    """
+    index = folder / FILE
+    entries = read_registry(index) if index.is_file() else {}
+    learned = read_surrogates(index) if index.is_file() else {}
+    atomic_write_text(index, _registry_text(entries, learned | {entry.name: entry}, folder))
+
+
+def _registry_text(entries: dict[str, Entry], learned: dict[str, Entry], folder: Path) -> str:
+    parts = [_HEAD, *_sections("tables", entries, folder)]
+    return "\n".join([*parts, *([_SURROGATES] if learned else []), *_sections("surrogates", learned, folder)])
+
+
+def _sections(kind: str, entries: dict[str, Entry], folder: Path) -> list[str]:
+    return [
+        f'[{kind}."{name}"]\n'
         f'file = "{entry.path.relative_to(folder).as_posix()}"\n'
         f'sha256 = "{entry.sha256}"\n'
         f"bytes = {entry.bytes}\n"
         f'card = "{entry.card.relative_to(folder).as_posix()}"\n'
         for name, entry in sorted(entries.items())
     ]
-    return "\n".join([_HEAD, *sections])
 
 
 def read_registry(path: Path) -> dict[str, Entry]:
@@ -180,16 +219,28 @@ def read_registry(path: Path) -> dict[str, Entry]:
     Raises:
         InvalidFileError: it is no TOML, or an entry has unknown, absent or malformed fields.
     """
+    return _read(path)["tables"]
+
+
+def read_surrogates(path: Path) -> dict[str, Entry]:
+    """Read the surrogates of one registry file, by the name of their table; raises as :func:`read_registry`."""
+    return _read(path)["surrogates"]
+
+
+def _read(path: Path) -> dict[str, dict[str, Entry]]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"{path} is no readable TOML: {error}."
         raise InvalidFileError(msg) from error
-    tables = content.pop("tables", {})
-    if content or not isinstance(tables, dict):
-        msg = f"{path} must hold sections [tables.<name>] alone, but has {', '.join(content) or repr(tables)}."
+    kinds = {kind: content.pop(kind, {}) for kind in ("tables", "surrogates")}
+    if content or not all(isinstance(entries, dict) for entries in kinds.values()):
+        got = ", ".join(content) or repr(kinds)
+        msg = f"{path} must hold sections [tables.<name>] and [surrogates.<name>] alone, but has {got}."
         raise InvalidFileError(msg)
-    return {name: _entry(path, name, fields) for name, fields in tables.items()}
+    return {
+        kind: {name: _entry(path, name, fields) for name, fields in entries.items()} for kind, entries in kinds.items()
+    }
 
 
 def _entry(path: Path, name: str, fields: object) -> Entry:

@@ -34,6 +34,7 @@ def test_the_list(run: Run, table: Table) -> None:
             "seeds": [0, 1, 2],
             "epochs": [1, 2, 3, 4],
             "bytes": table.path.stat().st_size,
+            "surrogate": False,
         }
     ]
 
