@@ -2,9 +2,9 @@
 
 Descriptions by simple statistics are those of the meta-learning literature (Brazdil, Giraud-Carrier, Soares and
 Vilalta, "Metalearning", Springer 2009, section 2.2): size, classes, entropy of the labels, and landmarks, the accuracy
-of a simple learner (here the linear one that the card states). Zero-cost scores of a few anchor architectures can join them:
-what an untrained network promises on the data, from which Lee, Lee and Hwang ("Rapid Neural Architecture Search by
-Learning to Generate Graphs from Datasets", ICLR 2021) learn a description that here is taken as it is.
+of a simple learner (here the linear one that the card states). Zero-cost scores of a few anchor architectures can join
+them: what untrained networks promise on the data. (Lee, Lee and Hwang, "Rapid Neural Architecture Search by Learning to
+Generate Graphs from Datasets", ICLR 2021, learn a description from the data; here nothing is learned.)
 """
 
 from __future__ import annotations
