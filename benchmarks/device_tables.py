@@ -38,7 +38,6 @@ from metanas.tables.lint import lint
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "work" / "devices"
-PUBLISHED = ROOT / "benchmark_data" / "devices"
 BLOCK = 48
 POOLED = 1000
 AGAIN = 64
@@ -114,7 +113,9 @@ def plan(names: list[str], cells: int) -> None:
     print(f"in all {total[0] / 60:.0f} CPU minutes; {total[1] / 60:.0f} minutes as the machine is now")
 
 
-def measured(names: list[str], cells: NDArray[np.int64], folder: str, anchor: int) -> dict[str, dict[str, NDArray]]:
+def measured(
+    names: list[str], cells: NDArray[np.int64], work: Path, folder: str, anchor: int
+) -> dict[str, dict[str, NDArray]]:
     """Measure cells in all settings, block after block; return what :func:`metanas.devices.measure.measure` gives."""
     found: dict[str, dict[str, NDArray]] = {}
     family, start = cached(standard_family()), time.perf_counter()
@@ -122,7 +123,7 @@ def measured(names: list[str], cells: NDArray[np.int64], folder: str, anchor: in
     for end in range(BLOCK, len(cells) + BLOCK, BLOCK):
         for name in names:
             setting, rounds = WAYS[name]
-            path = WORK / name / folder
+            path = work / name / folder
             missing = not (path / f"block-{end // BLOCK - 1:04d}.npz").exists()
             # All blocks up to this one: those before are only read.
             found[name] = measure(SPACE, cells[:end], family, setting, path, anchor=anchor, rounds=rounds, block=BLOCK)
@@ -136,12 +137,14 @@ def measured(names: list[str], cells: NDArray[np.int64], folder: str, anchor: in
     return found
 
 
-def finish(name: str, found: dict[str, NDArray], again: dict[str, NDArray], publish: bool, replace_it: bool) -> None:
+def finish(
+    name: str, found: dict[str, NDArray], again: dict[str, NDArray], work: Path, publish: bool, replace_it: bool
+) -> None:
     """Write the table, the look-up table and the device file of a setting; publish them if the machine was steady."""
     setting, rounds = WAYS[name]
     anchor = SPACE.format(SPACE.arch(int(reference_cells(SPACE, 1)[0])))
-    drift = drift_of(anchor, found["anchor"], times_set_aside(WORK / name / "cells"))
-    family, folder = standard_family(), WORK / name
+    drift = drift_of(anchor, found["anchor"], times_set_aside(work / name / "cells"))
+    family, folder = standard_family(), work / name
     path = folder / f"{name}.h5"
     same = repeatability(found, again)
     write_latencies(path, name, SPACE, family, setting, found, drift, rounds, again=same)
@@ -183,16 +186,17 @@ def main() -> None:
     if options.cells and options.register:
         parser.error("--register publishes all cells; leave --cells out")
     cells = order()[: options.cells]
+    work = WORK / "trial" if options.cells else WORK  # its last block holds other cells than a full one
     anchor = int(reference_cells(SPACE, 1)[0])
-    found = measured(options.settings, cells, "cells", anchor)
+    found = measured(options.settings, cells, work, "cells", anchor)
     for _ in range(2):
-        if not sum(set_aside(WORK / name / "cells", values["anchor"]) for name, values in found.items()):
+        if not sum(set_aside(work / name / "cells", values["anchor"]) for name, values in found.items()):
             break
-        found = measured(options.settings, cells, "cells", anchor)
+        found = measured(options.settings, cells, work, "cells", anchor)
     twice = np.random.default_rng(1).permutation(cells)[:AGAIN]
-    again = measured(options.settings, twice, "again", anchor)
+    again = measured(options.settings, twice, work, "again", anchor)
     for name in options.settings:
-        finish(name, found[name], again[name], options.register, options.replace)
+        finish(name, found[name], again[name], work, options.register, options.replace)
 
 
 if __name__ == "__main__":
