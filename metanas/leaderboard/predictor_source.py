@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import inspect
-import json
-import re
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.errors import MetanasError, PredictorError, UnknownNameError
+from metanas.errors import MetanasError, PredictorError
 from metanas.predictors import FROM_SOURCES, predictor_names
 from metanas.predictors.base import Predictor
 from metanas.spaces import Space
-from metanas.strategies import describe
-from metanas.strategies._imports import check_imports
-
-_PAIR = re.compile(r"[A-Za-z_]\w*=")
-
-Build = Callable[..., Any]
+from metanas.strategies._outside import Build, Kind, describe, label_of, load_outside, split_settings
 
 
 class _Found(NamedTuple):
@@ -56,7 +44,7 @@ class PredictorSource:
     @property
     def label(self) -> str:
         """The name, with the configuration where one is given."""
-        return self.name + "".join(f",{key}={_written(value)}" for key, value in sorted(self.config.items()))
+        return label_of(self.name, self.config)
 
     def build(
         self, space: Space, rng: np.random.Generator, sources: NDArray[np.float64] | None = None, *, log: bool = False
@@ -106,14 +94,7 @@ def find_predictor(text: str) -> PredictorSource:
         UnknownNameError: nothing has that name.
         PredictorError: the file or module cannot be imported.
     """
-    spec, *settings = re.split(rf",(?={_PAIR.pattern})", text)
-    config: dict[str, Any] = {}
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        try:
-            config[key] = json.loads(value, parse_constant=_refuse)
-        except ValueError:
-            config[key] = value
+    spec, config = split_settings(text)
     found = _resolve(spec)
     return PredictorSource(found.spec, found.name, config, found.sha256)
 
@@ -136,83 +117,8 @@ def _resolve(spec: str) -> _Found:
             )
             raise MetanasError(msg) from error
         return _Found(module.build, spec, spec, None)
-    where, _, attribute = spec.rpartition(":")
-    if spec.endswith(".py"):
-        where, attribute = spec, "build"
-    if where.endswith(".py"):
-        path = Path(where).resolve()
-        if not path.is_file():
-            msg = f"There is no file {where}. A predictor is file.py:Object, module:object or one of: {_built_in()}."
-            raise PredictorError(msg)
-        source, where, stem = path.read_bytes(), str(path), path.stem
-        module = _load_file(path, source)
-    elif where:
-        stem = where.rpartition(".")[2]
-        module = _import(where)
-        source = Path(module.__file__ or "").read_bytes()
-    else:
-        raise UnknownNameError("predictor", spec, all_names())
-    name = stem if attribute == "build" else attribute
-    if name in all_names():
-        msg = f"{spec} has the name of a built-in predictor ({_built_in()}); give it another name."
-        raise PredictorError(msg)
-    make = getattr(module, attribute, None)
-    if not callable(make):
-        offered = [key for key, entry in vars(module).items() if callable(entry) and not key.startswith("_")]
-        kind = f"builder in {spec}"
-        raise UnknownNameError(kind, attribute, offered)
-    return _Found(make, name, f"{where}:{attribute}", hashlib.sha256(source).hexdigest())
+    found = load_outside(spec, _KIND)
+    return _Found(found.make, found.name, found.spec, found.sha256)
 
 
-def _built_in() -> str:
-    return ", ".join(all_names())
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        msg = f"Module {name!r} of a predictor cannot be imported: {describe(error)}"
-        raise PredictorError(msg) from error
-    if not (module.__file__ or "").endswith(".py"):
-        msg = f"The source of a predictor is part of its runs, but module {name!r} has no Python file."
-        raise PredictorError(msg)
-    _check_imports(Path(module.__file__ or "").read_bytes(), name)
-    return module
-
-
-def _load_file(path: Path, source: bytes) -> ModuleType:
-    """Import a file under a name of its own; the same bytes are imported once in a process."""
-    _check_imports(source, path.name)
-    name = f"metanas_predictor_{path.stem}_{hashlib.sha256(bytes(path) + source).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
-        msg = f"{path} is no Python file."
-        raise PredictorError(msg)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        exec(compile(source, path, "exec"), vars(module))  # the bytes that were hashed, not a cached .pyc
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        msg = f"{path.name} cannot be imported: {describe(error)}"
-        raise PredictorError(msg) from error
-    return module
-
-
-def _check_imports(source: bytes, what: str) -> None:
-    """Refuse what imports tables: whoever can look a value up need not predict it."""
-    try:
-        check_imports(source, what)
-    except MetanasError as error:
-        raise PredictorError(str(error).replace("a strategy may", "a predictor may")) from error
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON and could not be recorded
-
-
-def _written(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+_KIND = Kind("predictor", PredictorError, all_names)

@@ -7,6 +7,6 @@ and ``tell()``; see :mod:`metanas.problem`. Strategies outside the package are n
 
 from __future__ import annotations
 
-from metanas.strategies._loading import Source, describe, find_strategy, requirements, strategy_names
+from metanas.strategies._loading import Source, describe, families, find_strategy, requirements, strategy_names
 
-__all__ = ["Source", "describe", "find_strategy", "requirements", "strategy_names"]
+__all__ = ["Source", "describe", "families", "find_strategy", "requirements", "strategy_names"]

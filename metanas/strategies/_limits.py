@@ -15,7 +15,7 @@ Trials may break a limit, but what breaks one cannot be reported. Two ways to sp
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,13 @@ class MetricModel:
     """A metric of every architecture: known where the problem says so, else learned from observations."""
 
     def __init__(
-        self, problem: Problem, metric: str, rng: np.random.Generator, predictor: str = "ridge", every: int = 0
+        self,
+        problem: Problem,
+        metric: str,
+        rng: np.random.Generator,
+        predictor: str = "ridge",
+        every: int = 0,
+        **settings: Any,
     ) -> None:
         """Prepare to learn ``metric``.
 
@@ -47,11 +53,12 @@ class MetricModel:
             rng: source of the predictor's randomness.
             predictor: name of the predictor that learns what is not known.
             every: new examples after which it learns again; 5, and a tenth of all, if 0.
+            settings: of the predictor.
         """
         self._space = problem.space
         self._metric = metric
         self._known = problem.scores.get(metric)
-        self._rng, self._name, self._every = rng, predictor, every
+        self._rng, self._name, self._every, self._settings = rng, predictor, every, settings
         self._examples: dict[Arch, float] = {}
         self._fitted_on = 0
         self._predictor: Predictor | None = None
@@ -74,13 +81,18 @@ class MetricModel:
         assert learned.std is not None
         return Prediction(np.where(there, known, learned.mean), np.where(there, 0.0, learned.std))
 
-    def _learned(self, indices: NDArray[np.int64]) -> Prediction | None:
+    @property
+    def due(self) -> bool:
+        """Whether it learns anew when it is next asked for what is not known."""
         count = len(self._examples)
-        due = self._every or max(_LEAST / 2, count / 10)
-        if count >= _LEAST and count - self._fitted_on >= due and len(set(self._examples.values())) > 1:
-            predictor = make_predictor(self._name, self._space, self._rng)
+        new = self._every or max(_LEAST / 2, count / 10)
+        return count >= _LEAST and count - self._fitted_on >= new and len(set(self._examples.values())) > 1
+
+    def _learned(self, indices: NDArray[np.int64]) -> Prediction | None:
+        if self.due:
+            predictor = make_predictor(self._name, self._space, self._rng, **self._settings)
             self._predictor = predictor.fit(list(self._examples), list(self._examples.values()))
-            self._fitted_on = count
+            self._fitted_on = len(self._examples)
         return self._predictor.predict(indices) if self._predictor is not None else None
 
 
@@ -103,13 +115,14 @@ class Gate:
         self._space, self._rng = problem.space, rng
         rejecting = problem.constraints if handling == "rejection" else ()
         self._limits = [(MetricModel(problem, each.metric, rng), each.at_most) for each in rejecting]
-        self._chances: dict[Arch, float] = {}  # since the last observation
+        self._chances: dict[Arch, float] = {}  # as the models are
 
     def tell(self, observation: Observation) -> None:
         """Learn what a trained architecture costs."""
         for model, _ in self._limits:
             model.tell(observation)
-        self._chances.clear()
+        if any(model.due for model, _ in self._limits):
+            self._chances.clear()
 
     def chances(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the probability that each keeps all limits, ``(n,)``; 1 while nothing is known."""

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+import ast
 import importlib
-import importlib.util
-import json
 import pkgutil
-import re
 import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from metanas.errors import MetanasError, StrategyError, UnknownNameError
+from metanas.errors import StrategyError
 from metanas.problem import Problem, Requirements, Strategy
-from metanas.strategies._imports import check_imports
+from metanas.strategies._outside import Build, Kind, builder, describe, label_of, load_outside, split_settings
 
 _HOME = "metanas.strategies"
 _NOT_A_STRATEGY = {"adapters", "base"}
-_PAIR = re.compile(r"[A-Za-z_]\w*=")
-
-Build = Callable[..., Any]
 
 
 class _Found(NamedTuple):
@@ -57,7 +49,7 @@ class Source:
     @property
     def label(self) -> str:
         """The name, with the configuration where one is given."""
-        return self.name + "".join(f",{key}={_written(value)}" for key, value in sorted(self.config.items()))
+        return label_of(self.name, self.config)
 
     @property
     def requires(self) -> Requirements:
@@ -95,6 +87,28 @@ def strategy_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name not in _NOT_A_STRATEGY and not name.startswith("_")))
 
 
+@cache
+def families() -> Mapping[str, str]:
+    """Return the family of every strategy of the package, ``FAMILY`` in its file, by name.
+
+    Nothing is imported: what draws a plot need not load what a strategy computes with.
+
+    Raises:
+        StrategyError: a file states none.
+    """
+    found: dict[str, str] = {}
+    for name in strategy_names():
+        tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id="FAMILY")], value=ast.Constant(value=str() as family)):
+                    found[name] = family
+        if name not in found:
+            msg = f'Every strategy of the package states its family, but {name}.py has no FAMILY = "...".'
+            raise StrategyError(msg)
+    return found
+
+
 def find_strategy(text: str) -> Source:
     """Find a strategy by what a user writes.
 
@@ -107,67 +121,18 @@ def find_strategy(text: str) -> Source:
         UnknownNameError: nothing has that name.
         StrategyError: the file or module cannot be imported.
     """
-    spec, config = _split_settings(text)
+    spec, config = split_settings(text)
     found = _resolve(spec)
     return Source(found.spec, found.name, config, found.sha256)
-
-
-def describe(error: BaseException) -> str:
-    """Return kind, text and place of an exception that a strategy raised, without a traceback.
-
-    The place is the last line of the file that was called, not of the libraries that it called in turn.
-    """
-    text = str(error).strip()
-    frames = [entry for entry in traceback.extract_tb(error.__traceback__)[1:] if not entry.filename.startswith("<")]
-    own = [entry for entry in frames if entry.filename == frames[0].filename]
-    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    if isinstance(error, MetanasError):  # says what is wrong by itself; the place helps in a file of the user's
-        inside = not own or Path(own[-1].filename).is_relative_to(Path(__file__).parents[1])
-        return text if inside else f"{text.removesuffix('.')}{place}"
-    return f"{type(error).__name__}{': ' + text if text else ''}{place}"
-
-
-def _split_settings(text: str) -> tuple[str, dict[str, Any]]:
-    spec, *settings = re.split(rf",(?={_PAIR.pattern})", text)
-    config: dict[str, Any] = {}
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        try:
-            config[key] = json.loads(value, parse_constant=_refuse)
-        except ValueError:
-            config[key] = value
-    return spec, config
 
 
 def _resolve(spec: str) -> _Found:
     """Find and import what ``spec`` names."""
     if spec in strategy_names():
         module = importlib.import_module(f"{_HOME}.{spec}")
-        return _Found(_attribute(module, "build", spec), spec, spec, None, requirements(module.build, module))
-    where, _, attribute = spec.rpartition(":")
-    if spec.endswith(".py"):
-        where, attribute = spec, "build"
-    if where.endswith(".py"):
-        path = Path(where).resolve()
-        if not path.is_file():
-            msg = f"There is no file {where}. A strategy is file.py:Object, module:object or one of: {_built_in()}."
-            raise StrategyError(msg)
-        source, where, stem = path.read_bytes(), str(path), path.stem
-        check_imports(source, path.name)
-        module = _load_file(path, source)
-    elif where:
-        stem = where.rpartition(".")[2]
-        module = _import(where)
-        source = _source_of(module)
-        check_imports(source, f"{where} ({Path(module.__file__ or '').name})")
-    else:
-        raise UnknownNameError("strategy", spec, strategy_names())
-    name = stem if attribute == "build" else attribute
-    if name in strategy_names():
-        msg = f"{spec} has the name of a built-in strategy ({_built_in()}); give it another name."
-        raise StrategyError(msg)
-    make, sha256 = _attribute(module, attribute, spec), hashlib.sha256(source).hexdigest()
-    return _Found(make, name, f"{where}:{attribute}", sha256, requirements(make, module))
+        return _Found(builder(module, "build", spec), spec, spec, None, requirements(module.build, module))
+    found = load_outside(spec, _KIND)
+    return _Found(found.make, found.name, found.spec, found.sha256, requirements(found.make, found.module))
 
 
 def requirements(make: Build, module: object = None) -> Requirements:
@@ -184,58 +149,4 @@ def requirements(make: Build, module: object = None) -> Requirements:
     return stated
 
 
-def _built_in() -> str:
-    return ", ".join(strategy_names())
-
-
-def _source_of(module: ModuleType) -> bytes:
-    file = getattr(module, "__file__", None)
-    if not file or not file.endswith(".py"):
-        msg = f"The source of a strategy is part of its runs, but module {module.__name__!r} has no Python file."
-        raise StrategyError(msg)
-    return Path(file).read_bytes()
-
-
-def _attribute(module: ModuleType, name: str, spec: str) -> Build:
-    value = getattr(module, name, None)
-    if not callable(value):
-        offered = [key for key, entry in vars(module).items() if callable(entry) and not key.startswith("_")]
-        kind = f"builder in {spec}"
-        raise UnknownNameError(kind, name, offered)
-    return value  # type: ignore[no-any-return]
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        msg = f"Module {name!r} of a strategy cannot be imported: {describe(error)}"
-        raise StrategyError(msg) from error
-
-
-def _load_file(path: Path, source: bytes) -> ModuleType:
-    """Import a file under a name of its own; the same bytes are imported once in a process."""
-    name = f"metanas_strategy_{path.stem}_{hashlib.sha256(bytes(path) + source).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        msg = f"{path} is no Python file."
-        raise StrategyError(msg)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    try:
-        exec(compile(source, path, "exec"), vars(module))  # the bytes that were hashed, not a cached .pyc
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        msg = f"{path.name} cannot be imported: {describe(error)}"
-        raise StrategyError(msg) from error
-    return module
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity are no JSON and could not be recorded
-
-
-def _written(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+_KIND = Kind("strategy", StrategyError, strategy_names)

@@ -26,6 +26,8 @@ from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Acquisition, Examples, acquire, check_acquisition, check_range
 from metanas.strategies.base import Unique
 
+FAMILY = "Bayesian optimization"
+
 _FIRST, _LATER = 300, 40  # steps of training
 _BELOW = 0.1  # of the distance between the best loss and the median: how far the lower bound lies below the best
 

@@ -23,6 +23,7 @@ from metanas.strategies._surrogate import Acquisition
 from metanas.strategies._vectors import VectorKernel
 from metanas.strategies.base import Unique
 
+FAMILY = "Bayesian optimization"
 REQUIRES = Requirements(packages=("scipy",))
 
 

@@ -30,6 +30,7 @@ from metanas.strategies._bayesian import BayesianSearch
 from metanas.strategies._surrogate import Acquisition, Floats, Ints, check_range, classes_of, is_small
 from metanas.strategies.base import Unique
 
+FAMILY = "Bayesian optimization"
 REQUIRES = Requirements(packages=("scipy",))
 
 _ROUNDS = 3  # the greatest h that is tried

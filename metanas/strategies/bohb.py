@@ -29,6 +29,7 @@ from metanas.strategies._brackets import Brackets, ladder, score_of
 from metanas.strategies.base import Memory, Unique
 from metanas.strategies.hyperband import in_turn
 
+FAMILY = "multi-fidelity"
 REQUIRES = Requirements(fidelities=True)
 
 _LEAST = 1e-3  # bandwidth

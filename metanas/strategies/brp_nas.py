@@ -26,6 +26,7 @@ from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Examples, check_range
 from metanas.strategies.base import Unique
 
+FAMILY = "predictor-guided"
 REQUIRES = Requirements(packages=("scipy", "torch", "torch_geometric"))
 
 _LEAST = 10  # batches: the least range that random choices are drawn from

@@ -29,6 +29,7 @@ from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.strategies._brackets import score_of
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "multi-fidelity"
 REQUIRES = Requirements(fidelities=True)
 
 _CHECKPOINTS = 16

@@ -8,8 +8,9 @@ to add most to the hypervolume, each objective modelled by itself. It is compute
 
 Every objective is modelled by a Gaussian process on what architectures compute; costs that need no training, as
 latency, are learned from the observations as well, or are exact where the problem states them (``problem.scores``).
-Candidates are all functional classes of a space that lists its architectures; elsewhere a pool is bred anew for every
-fit, from the front and at random.
+The settings of a process are found on at most 100 of the examples. Candidates are all functional classes of a space
+that lists its architectures; elsewhere they are a pool, of which the half that promised least is replaced before every
+fit by children of the front and random architectures.
 
 The reference point lies a tenth of its range beyond the worst value of each objective, seen or predicted: of seen ones
 alone, what costs more than all founders would never be worth a training. Between two fits several trials are chosen one
@@ -40,10 +41,12 @@ from metanas.strategies._limits import Gate, Handling, MetricModel
 from metanas.strategies._pareto import Floats, Front, Member, member
 from metanas.strategies.base import Memory
 
+FAMILY = "multi-objective"
 REQUIRES = Requirements(objectives="any", packages=("scipy",))
 
 _CLASSES = 20_000  # candidates at most
 _BEYOND = 0.1  # of the range of each objective lies between its worst value and the reference point
+_SETTINGS = {"gaussian_process": {"tuned_on": 100}}  # examples; the time grows with their third power
 _FOREMOST = 64  # candidates that are computed again at a time
 
 
@@ -81,7 +84,7 @@ class ExpectedHypervolume:
         rng: np.random.Generator,
         founders: int = 10,
         every: int = 5,
-        pool: int = 1000,
+        pool: int = 200,
         predictor: str = "gaussian_process",
         cost_predictor: str = "gaussian_process",
         constraint: Handling = "penalty",
@@ -115,8 +118,9 @@ class ExpectedHypervolume:
         self._memory = Memory(problem.space, "canonical")
         self._gate = Gate(problem, rng, "rejection")
         self._models = [
-            MetricModel(problem, name, rng, predictor if name.startswith("validation/") else cost_predictor, every)
+            MetricModel(problem, name, rng, chosen, every, **_SETTINGS.get(chosen, {}))
             for name in (objective.metric for objective in problem.objectives)
+            for chosen in (predictor if name.startswith("validation/") else cost_predictor,)
         ]
         self._under_way: list[Arch] = []
         self._asked_since: list[Arch] = []  # since candidates were listed
@@ -209,6 +213,11 @@ class ExpectedHypervolume:
                 return self._classes
         parents = [each.arch for each in self._front.members]
         found: dict[Arch, int] = {}
+        if self._round is not None:
+            best = np.argsort(-self._round.bound, kind="stable")[: self._pool // 2]
+            for arch in (self._space.arch(index) for index in self._round.candidates[best].tolist()):
+                if arch not in self._memory:
+                    found[self._memory.key(arch)] = self._space.index(arch)
         for number in range(3 * self._pool):
             arch = self._space.sample(self._rng) if number % 3 == 0 or not parents else self._child(parents)
             if arch not in self._memory:

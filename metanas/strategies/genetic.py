@@ -28,6 +28,8 @@ from metanas.errors import InvalidValueError
 from metanas.problem import Observation, Problem, Trial
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "evolution"
+
 _PATIENCE = 100  # known children before a random architecture takes their place
 
 

@@ -36,6 +36,7 @@ from metanas.strategies._surrogate import Acquisition, Floats, acquire, check_ra
 from metanas.strategies._vectors import VectorKernel
 from metanas.strategies.base import Unique
 
+FAMILY = "predictor-guided"
 REQUIRES = Requirements(packages=("scipy",))
 
 Design = Literal["spread", "random"]

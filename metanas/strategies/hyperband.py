@@ -22,6 +22,7 @@ from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.strategies._brackets import SLACK, Bracket, Brackets, ladder
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "multi-fidelity"
 REQUIRES = Requirements(fidelities=True)
 
 

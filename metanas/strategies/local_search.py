@@ -25,6 +25,8 @@ from metanas.errors import UnknownNameError
 from metanas.problem import Observation, Problem, Trial
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "random and local"
+
 Improvement = Literal["best", "first"]
 
 

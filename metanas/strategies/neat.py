@@ -58,6 +58,7 @@ from metanas.strategies._genome import (
 )
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "evolution"
 REQUIRES = Requirements(space=("from_wiring",))
 
 _PATIENCE = 100  # mutations in vain before a child starts from the minimal topology; 20 times: all is forgotten

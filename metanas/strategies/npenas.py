@@ -24,6 +24,7 @@ from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Examples, check_range
 from metanas.strategies.base import Unique
 
+FAMILY = "evolution"
 REQUIRES = Requirements(packages=("torch", "torch_geometric"))
 
 _GROWTH = 1.3  # of the examples, between two trainings of the network

@@ -27,6 +27,7 @@ from metanas.strategies._limits import Gate, Handling, check_chance
 from metanas.strategies._pareto import Member, crowding, fronts, member
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "multi-objective"
 REQUIRES = Requirements(objectives="any")
 
 

@@ -27,6 +27,7 @@ from metanas.strategies._limits import Gate, Handling
 from metanas.strategies._pareto import Front, Member, crowding, member
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "multi-objective"
 REQUIRES = Requirements(objectives="any")
 
 Choice = Literal["random", "crowding"]

@@ -33,6 +33,7 @@ from metanas.spaces import with_decisions
 from metanas.strategies._controller import Adam, Draw, LstmPolicy, draw, given, reward
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "reinforcement learning"
 REQUIRES = Requirements(space=("decisions",), repeats=True)
 
 Array = NDArray[np.float64]

@@ -27,6 +27,7 @@ from metanas.strategies._limits import Gate, Handling
 from metanas.strategies._pareto import Floats, Member, member
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "multi-objective"
 REQUIRES = Requirements(objectives="several")
 
 

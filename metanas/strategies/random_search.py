@@ -13,6 +13,7 @@ import numpy as np
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "random and local"
 REQUIRES = Requirements(objectives="any")
 
 

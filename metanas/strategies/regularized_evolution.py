@@ -21,6 +21,7 @@ from metanas.errors import InvalidValueError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "evolution"
 REQUIRES = Requirements(repeats=True)
 
 _PATIENCE = 100  # known children before a random architecture takes their place

@@ -31,6 +31,7 @@ from metanas.spaces import with_decisions
 from metanas.strategies._controller import Adam, LstmPolicy, Policy, SoftmaxPolicy, draw, reward
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "reinforcement learning"
 REQUIRES = Requirements(space=("decisions",), repeats=True)
 
 Kind = Literal["lstm", "softmax"]

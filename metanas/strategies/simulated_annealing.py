@@ -30,6 +30,8 @@ from metanas.errors import InvalidValueError
 from metanas.problem import Observation, Problem, Trial
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "random and local"
+
 _PATIENCE = 200  # free moves in a row, after which the walk counts as frozen
 
 

@@ -26,6 +26,7 @@ from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Acquisition, Examples, Floats, acquire, check_acquisition, check_range
 from metanas.strategies.base import Unique
 
+FAMILY = "Bayesian optimization"
 REQUIRES = Requirements(packages=("sklearn",))
 
 _ensemble = require("sklearn.ensemble", "predictors", "The strategy 'smac'")

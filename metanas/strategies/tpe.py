@@ -25,6 +25,7 @@ from metanas.problem import Problem, Requirements
 from metanas.strategies.adapters import Adapted, from_optuna
 from metanas.strategies.base import Unique
 
+FAMILY = "Bayesian optimization"
 REQUIRES = Requirements(objectives="any", space=("decisions",), repeats=True, packages=("optuna",))
 
 

@@ -25,6 +25,8 @@ from metanas.strategies._rounds import Rounds
 from metanas.strategies._surrogate import Examples, check_range
 from metanas.strategies.base import Unique
 
+FAMILY = "predictor-guided"
+
 _FIRST, _LATER = 300, 60  # steps of training
 _RATE = 5e-3
 

@@ -27,6 +27,7 @@ from metanas.strategies._limits import Gate
 from metanas.strategies._proxies import combined
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "zero-cost"
 REQUIRES = Requirements(scores=True, space=("indices",))
 
 

@@ -34,6 +34,7 @@ from metanas.strategies._pareto import Member, member
 from metanas.strategies._proxies import combined
 from metanas.strategies.base import Memory, Unique
 
+FAMILY = "zero-cost"
 REQUIRES = Requirements(scores=True, space=("indices",))
 
 Move = Literal["random", "proxy"]
