@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metanas.charts import COLOURS, labels_apart, log_ticks, page, require_plots, save
 from metanas.leaderboard.statistics import Curve, Entrant, regret_curve
+from metanas.strategies import families
 
 if TYPE_CHECKING:
     from metanas.leaderboard.replay import Judge
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 400, 300  # of a panel, in pixels
 _LABEL = 13  # height of a label at a curve's end, in pixels
 _SPLITS = ("validation", "test")
+_FEW = 7  # strategies that are all told apart with ease
+_GREY = "#c4c4c4"
 
 
 def budget_grid(limit: float, *, whole: bool) -> NDArray[np.float64]:
@@ -29,6 +32,9 @@ def budget_grid(limit: float, *, whole: bool) -> NDArray[np.float64]:
 
 def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -> list[Path]:
     """Draw regret over the budget: a row for each table, validation on the left, test on the right.
+
+    Of many strategies the best of each family have colours, bands and names, and all others are grey lines. Names are
+    numbered by rank.
 
     Args:
         panels: judge and runs of each table.
@@ -44,20 +50,57 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
     import altair
 
     board = panels[0][0].board
-    colours, crowd = colours_of(panels)
-    drawn = [(judge, [entry for entry in runs if entry.label in colours]) for judge, runs in panels]
-    rows = [altair.hconcat(*(_panel(judge, runs, colours, split) for split in _SPLITS)) for judge, runs in drawn]
+    places = places_of(panels)
+    colours = {label: COLOURS[number] for number, label in enumerate(highlighted(places))}
+    rows = [
+        altair.hconcat(*(_panel(judge, runs, places, colours, split) for split in _SPLITS)) for judge, runs in panels
+    ]
     n_runs = min(len(entry.climbs) for _, entrants in panels for entry in entrants)
     title = f"{board.name}: how far the best found is from the best there is"
     subtitle = [
         f"Mean of {n_runs} runs and 95 % confidence band of the mean, logarithmic axes; lower is better.",
-        f"The {'front' if board.costs else 'incumbent'} is always chosen by validation.{crowd}",
+        f"The {'front' if board.costs else 'incumbent'} is always chosen by validation. Numbers: places by mean rank.",
     ]
+    if len(colours) < len(places):
+        subtitle.append(f"In colour the best of each family; in grey all others ({len(places) - len(colours)}).")
     return save(page(altair.vconcat(*rows), title, subtitle), path)
 
 
+def places_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]]) -> dict[str, int]:
+    """Return the place of each strategy by its mean place on the tables, 1 is best; the best first.
+
+    Args:
+        panels: judge and runs of each table, the best strategy first.
+    """
+    found: dict[str, list[int]] = {}
+    for _, entrants in panels:
+        for place, entry in enumerate(entrants):
+            found.setdefault(entry.label, []).append(place)
+    order = sorted(found, key=lambda label: sum(found[label]) / len(found[label]))
+    return {label: number for number, label in enumerate(order, start=1)}
+
+
+def highlighted(places: Mapping[str, int]) -> list[str]:
+    """Return which strategies have colours: all of a few; of many the best of each family, and those from outside.
+
+    Args:
+        places: of all, the best first.
+    """
+    if len(places) <= _FEW:
+        return list(places)
+    seen: set[str] = set()
+    chosen = []
+    for label in places:
+        family = families().get(label.partition(",")[0])
+        if family is None or family not in seen:
+            chosen.append(label)
+        if family is not None:
+            seen.add(family)
+    return chosen[: len(COLOURS)]
+
+
 def colours_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]]) -> tuple[dict[str, str], str]:
-    """Give a colour to the strategies that come first on the tables, one for each colour that can be told apart.
+    """Give colours to the strategies that stand out, see :func:`highlighted`, where others cannot be drawn at all.
 
     Args:
         panels: judge and runs of each table, the best strategy first.
@@ -65,17 +108,15 @@ def colours_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]]) -> tuple[dict[
     Returns:
         Colour by label, and a sentence on those that are left out (empty if none are).
     """
-    places: dict[str, list[int]] = {}
-    for _, entrants in panels:
-        for place, entry in enumerate(entrants):
-            places.setdefault(entry.label, []).append(place)
-    order = sorted(places, key=lambda label: sum(places[label]) / len(places[label]))
-    drawn = dict(zip(order, COLOURS, strict=False))
-    out = len(order) - len(drawn)
-    return drawn, f" Drawn are the first {len(drawn)} of {len(order)} strategies by rank." if out else ""
+    places = places_of(panels)
+    drawn = dict(zip(highlighted(places), COLOURS, strict=False))
+    left = len(drawn) < len(places)
+    return drawn, f" Drawn are the best of each family, {len(drawn)} of {len(places)} strategies." if left else ""
 
 
-def _panel(judge: Judge, entrants: Sequence[Entrant], colours: Mapping[str, str], split: str) -> Any:
+def _panel(
+    judge: Judge, entrants: Sequence[Entrant], places: Mapping[str, int], colours: Mapping[str, str], split: str
+) -> Any:
     import altair as alt
 
     board = judge.board
@@ -83,11 +124,12 @@ def _panel(judge: Judge, entrants: Sequence[Entrant], colours: Mapping[str, str]
     curves = {entry.label: regret_curve(entry, judge, split, grid) for entry in entrants}
     reference = abs(judge.best_test - judge.optimum_test) if split == "test" else 0.0
     low, high = _range(curves.values(), reference)
-    points = [
-        {"strategy": label, "at": x, "mean": max(y, low), "low": max(a, low), "high": max(b, low)}
-        for label, curve in curves.items()
-        for x, y, a, b in zip(curve.at, curve.mean, curve.low, curve.high, strict=True)
-    ]
+    points: dict[bool, list[dict[str, Any]]] = {True: [], False: []}  # of those in colour, and of the others
+    for label, curve in curves.items():
+        points[label in colours] += [
+            {"strategy": label, "at": x, "mean": max(y, low), "low": max(a, low), "high": max(b, low)}
+            for x, y, a, b in zip(curve.at, curve.mean, curve.low, curve.high, strict=True)
+        ]
     unit = judge.units[split]
     shown = "percentage points" if unit == "percent" else unit
     x = alt.X(
@@ -99,20 +141,26 @@ def _panel(judge: Judge, entrants: Sequence[Entrant], colours: Mapping[str, str]
     scale = alt.Scale(type="log", domain=[low, high], nice=False, clamp=True)
     axis = alt.Axis(values=log_ticks(low, high), format="~g")
     colour = alt.Color("strategy:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=None)
-    base = alt.Chart(alt.InlineData(values=points)).encode(x=x, color=colour)
+    base = alt.Chart(alt.InlineData(values=points[True])).encode(x=x, color=colour)
     band = base.mark_area(opacity=0.18, interpolate="step-after").encode(
         y=alt.Y("low:Q", scale=scale, axis=axis, title=f"{split} regret ({shown})"), y2="high:Q"
     )
     line = base.mark_line(strokeWidth=2, interpolate="step-after").encode(y=alt.Y("mean:Q", scale=scale))
-    ends = _label_places(curves, low, high)
+    ends = _label_places({label: curve for label, curve in curves.items() if label in colours}, low, high)
+    names = [
+        {"strategy": label, "name": f"{places[label]}  {label}", "at": board.limit, "place": y}
+        for label, y in ends.items()
+    ]
     text = (
-        alt.Chart(
-            alt.InlineData(values=[{"strategy": label, "at": board.limit, "place": y} for label, y in ends.items()])
-        )
+        alt.Chart(alt.InlineData(values=names))
         .mark_text(align="left", dx=6, fontSize=12, fontWeight="bold")
-        .encode(x=x, y=alt.Y("place:Q", scale=scale), text="strategy:N", color=colour)
+        .encode(x=x, y=alt.Y("place:Q", scale=scale), text="name:N", color=colour)
     )
     layers = [band, line, text]
+    if points[False]:
+        grey = alt.Chart(alt.InlineData(values=points[False])).mark_line(strokeWidth=1, color=_GREY)
+        y = alt.Y("mean:Q", scale=scale, axis=axis, title=f"{split} regret ({shown})")
+        layers.insert(0, grey.encode(x=x, y=y, detail="strategy:N"))
     if reference > low:
         layers += _reference(reference, x, scale, float(grid[0]))
     return alt.layer(*layers).properties(

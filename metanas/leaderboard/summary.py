@@ -10,6 +10,7 @@ from typing import Any
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.runner import Done, Failed
 from metanas.leaderboard.statistics import Entrant, Standing, standings
+from metanas.strategies import families
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
     triples = zip(standing.at, standing.test, standing.error, strict=True)
     return {
         "strategy": standing.label,
+        "family": families().get(standing.label.partition(",")[0]),
         "runs": standing.n_runs,
         "mean_rank": _plain(standing.rank),
         "test": [{"at": at, "mean": _plain(mean), "standard_error": _plain(error)} for at, mean, error in triples],

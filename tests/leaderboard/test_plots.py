@@ -69,6 +69,37 @@ def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judg
     assert sorted(path.name for path in tmp_path.glob("regret*")) == ["regret.png", "regret.svg"]
 
 
+def test_of_many_the_best_of_each_family_stand_out_and_all_from_outside() -> None:
+    order = ["guided", "bo_wl", "mine", "tpe", "guided,batch=5", "genetic", "theirs", "random_search", "local_search"]
+    places = {label: number for number, label in enumerate(order, start=1)}
+    assert plots.highlighted(places) == ["guided", "bo_wl", "mine", "genetic", "theirs", "random_search"]
+    few = {label: places[label] for label in order[:7]}
+    assert plots.highlighted(few) == order[:7]
+
+
+def test_the_others_are_drawn_in_grey(
+    job: Callable[..., Job], judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("altair", reason="the extra [plots] is not installed")
+    pytest.importorskip("vl_convert", reason="the extra [plots] is not installed")
+    monkeypatch.setattr(plots, "_FEW", 1)
+    names = ("random_search", "local_search", "genetic")
+    done = [
+        entry
+        for entry in run_all([job(name, 0) for name in names], [judge], processes=1, folder=tmp_path)
+        if isinstance(entry, Done)
+    ]
+    found = sections([judge], done)
+    text = plots.plot_regret([(found[0].judge, found[0].entrants)], tmp_path / "regret")[1].read_text()
+    order = [standing.label for standing in found[0].standings]
+    hidden = next(label for label in reversed(order) if label != "genetic")
+    shown = next(label for label in order if label != "genetic")
+    assert plots._GREY in text
+    assert f"{order.index(shown) + 1}  {shown}" in text
+    assert "in grey all others (1)" in text
+    assert f"  {hidden}<" not in text
+
+
 def test_without_the_extra_it_says_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, judge: Judge, tmp_path: Path
 ) -> None:
