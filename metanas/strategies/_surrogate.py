@@ -72,6 +72,7 @@ class Archive:
         self._objective = problem.objective
         self._epochs = problem.max_epochs
         self._memory = Memory(problem.space, unique)
+        self._around: dict[int, Ints] = {}  # neighbours of parents in a space with a list
 
     @property
     def by_class(self) -> bool:
@@ -132,13 +133,7 @@ class Archive:
         """
         if is_small(self.space):
             assert isinstance(self.space, ListedSpace)
-            indices = self.space.indices
-            free = np.ones(len(self.space.canonical_indices), dtype=bool)
-            if self.by_class:
-                free[self.space.canonical_indices[self.asked]] = False
-                return indices[free[self.space.canonical_indices[indices]]]
-            free[self.asked] = False
-            return indices[free[indices]]
+            return self._new_of(self.space, self.space.indices)
         found = dict.fromkeys(self.children(examples.best(parents), size // 2))
         for _ in range(_PATIENCE * size):
             if len(found) >= size:
@@ -149,7 +144,20 @@ class Archive:
         return np.fromiter(found, dtype=np.int64, count=len(found))
 
     def children(self, parents: Sequence[int], size: int) -> list[int]:
-        """Return up to ``size`` different new architectures, each a mutation of a parent, the parents in turn."""
+        """Return up to ``size`` different new architectures, each a mutation of a parent, the parents in turn.
+
+        In a space with a list a mutation is a uniformly drawn neighbour, and all are drawn at once: near the end, when
+        nearly all around the best is known, most are drawn in vain.
+        """
+        if isinstance(self.space, ListedSpace):
+            near = [self._neighbours(parent) for parent in parents]
+            turn = np.arange(_PATIENCE * size) % len(near)
+            step = self._rng.integers(np.array([len(others) for others in near])[turn])
+            starts = np.cumsum([0, *map(len, near)])
+            drawn = self._new_of(self.space, np.concatenate(near)[starts[turn] + step])
+            different, first = np.unique(drawn, return_index=True)
+            chosen: list[int] = different[np.argsort(first)][:size].tolist()
+            return chosen
         found: dict[int, None] = {}
         for number in range(_PATIENCE * size):
             if len(found) >= size:
@@ -159,6 +167,21 @@ class Archive:
             if self.is_new(index):
                 found[index] = None
         return list(found)
+
+    def _neighbours(self, index: int) -> Ints:
+        if index not in self._around:
+            others = self.space.neighbours(self.space.arch(index))
+            self._around[index] = np.array([self.space.index(other) for other in others], dtype=np.int64)
+        return self._around[index]
+
+    def _new_of(self, space: ListedSpace, indices: Ints) -> Ints:
+        """Return those of some architectures that are new."""
+        free = np.ones(len(space.canonical_indices), dtype=bool)
+        if self.by_class:
+            free[space.canonical_indices[self.asked]] = False
+            return indices[free[space.canonical_indices[indices]]]
+        free[self.asked] = False
+        return indices[free[indices]]
 
 
 def is_small(space: Space) -> bool:

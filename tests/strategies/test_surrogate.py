@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -120,3 +122,25 @@ def test_a_model_needs_a_memory() -> None:
 
 def test_the_best_of_equals_is_the_first() -> None:
     assert Examples(np.array([7, 5, 9]), np.array([1.0, 2.0, 2.0])).best(2) == [5, 9]
+
+
+@pytest.mark.parametrize("unique", ["code", "canonical"])
+def test_children_are_all_that_is_new_around_where_that_is_little(unique: Unique) -> None:
+    own = archive(unique=unique)
+    parent = own.space.index(told(own, [1.0])[0].arch)
+    near = [own.space.index(arch) for arch in own.space.neighbours(own.space.arch(parent))]
+    for index in near[:-3]:
+        own.take(index)
+    assert set(own.children([parent], 100)) == {index for index in near if own.is_new(index)}
+
+
+def test_parents_have_children_in_turn_and_neighbours_alike() -> None:
+    own = archive()
+    parents = [own.space.index(trial.arch) for trial in told(own, [1.0, 2.0])]
+    counts: Counter[int] = Counter()
+    for _ in range(400):
+        counts.update(own.children(parents, 1))
+    first = {own.space.index(arch) for arch in own.space.neighbours(own.space.arch(parents[0]))}
+    assert set(counts) <= first | {own.space.index(a) for a in own.space.neighbours(own.space.arch(parents[1]))}
+    assert sum(counts[index] for index in first) >= 390  # the first parent is first in turn, unless its child is known
+    assert len(first & set(counts)) > 15
