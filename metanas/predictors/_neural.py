@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metanas.encodings.graphs import class_graphs
+from metanas.encodings.graphs import Graphs, class_graphs
 from metanas.errors import InvalidValueError
 from metanas.extras import require
 from metanas.predictors._inputs import Inputs
-from metanas.predictors._neural_layers import Batch, Sizes
+from metanas.predictors._neural_layers import Batch, Network, Sizes
 from metanas.predictors._neural_training import Examples, Training, folds, train
 from metanas.predictors._targets import Targets
 from metanas.predictors.base import Archs, Prediction, as_indices, check_examples, check_fitted
@@ -27,14 +27,12 @@ from metanas.spaces import ListedSpace, Space
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 else:
     torch = require("torch", "predictors", "A neural predictor")
-    nn = torch.nn
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Make = Callable[[Sizes, torch.Generator], nn.Module]
+Make = Callable[[Sizes, torch.Generator], Network]
 
 _LEAST = 4  # different functions to learn from
 _REFERENCE = 1024  # architectures that say what the vectors of a space without a list are like
@@ -70,7 +68,7 @@ class _Vectors:
 
 
 class _Fitted(NamedTuple):
-    network: nn.Module
+    network: Network
     vectors: _Vectors
     targets: Targets
     noise: float | None  # variance of a target about what a member is expected to say of it; None: not known
@@ -127,18 +125,19 @@ class NeuralPredictor:
             raise InvalidValueError(msg)
         rng = np.random.default_rng(self._seed)
         vectors = _Vectors(self._space, self._inputs)
-        examples = Examples(
-            Batch(graphs.take(classes), vectors(indices[first])),
-            torch.from_numpy(np.bincount(place, z) / counts).float(),
-            torch.from_numpy(counts).float(),
-            torch.from_numpy(folds(self._members, len(classes), self._training.leave_out, rng)),
-        )
+        inputs = vectors(indices[first])
+        left_out = folds(self._members, len(classes), self._training.leave_out, rng)
         with _one_thread():
             generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-            sizes = Sizes(self._members, len(graphs.op_names), examples.batch.inputs.shape[1])
-            network = self._make(sizes, generator)
+            network = self._make(Sizes(self._members, len(graphs.op_names), inputs.shape[1]), generator)
+            examples = Examples(
+                Batch(network.prepare(graphs.take(classes)), inputs),
+                torch.from_numpy(np.bincount(place, z) / counts).float(),
+                torch.from_numpy(counts).float(),
+                torch.from_numpy(left_out),
+            )
             train(network, examples, self._training, rng)
-            noise = _noise(_answers(network, examples.batch), examples.left_out.numpy(), z, place)
+            noise = _noise(_answers(network, graphs.take(classes), inputs), left_out, z, place)
         self._fitted = _Fitted(network, vectors, targets, noise)
         return self
 
@@ -157,7 +156,7 @@ class NeuralPredictor:
         graphs, rows = class_graphs(self._space, indices)
         classes, first, place = np.unique(rows, return_index=True, return_inverse=True)
         with _one_thread():
-            answers = _answers(network, Batch(graphs.take(classes), vectors(indices[first])))
+            answers = _answers(network, graphs.take(classes), vectors(indices[first]))
         known = noise is not None or len(answers) > 1
         std = np.sqrt(_spread(answers) + (noise or 0.0)) if known else None
         mean, std = targets.back(answers.mean(axis=0), std)
@@ -189,11 +188,11 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _answers(network: nn.Module, batch: Batch) -> Floats:
+def _answers(network: Network, graphs: Graphs, inputs: NDArray[np.float32]) -> Floats:
     """Return what the members say, ``(members, n)``."""
-    parts = np.array_split(np.arange(len(batch.inputs)), math.ceil(len(batch.inputs) / _ROWS))
+    parts = np.array_split(np.arange(len(inputs)), math.ceil(len(inputs) / _ROWS))
     with torch.no_grad():
-        answers = [network(Batch(batch.graphs.take(rows), batch.inputs[rows])).numpy() for rows in parts]
+        answers = [network(Batch(network.prepare(graphs.take(rows)), inputs[rows])).numpy() for rows in parts]
     return np.concatenate(answers, axis=1).astype(np.float64)
 
 

@@ -6,7 +6,8 @@ Small networks on a CPU spend most of their time between operations; the members
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,16 +23,27 @@ else:
     Tensor, nn = torch.Tensor, torch.nn
 
 
+class Laid(Protocol):
+    """Graphs in the form that a network reads."""
+
+    def take(self, rows: NDArray[np.int64]) -> Laid:
+        """Return the graphs of ``rows``, in that order."""
+
+
 class Batch(NamedTuple):
     """What a network sees of ``n`` architectures.
 
     Attributes:
-        graphs: their graphs.
+        graphs: their graphs, as the network lays them out.
         inputs: vectors beside the graphs, standardized, ``(n, d)``; ``d`` may be 0.
     """
 
-    graphs: Graphs
+    graphs: Any
     inputs: NDArray[np.float32]
+
+    def take(self, rows: NDArray[np.int64]) -> Batch:
+        """Return the architectures of ``rows``, in that order."""
+        return Batch(self.graphs.take(rows), self.inputs[rows])
 
 
 class Sizes(NamedTuple):
@@ -46,6 +58,14 @@ class Sizes(NamedTuple):
     members: int
     ops: int
     inputs: int
+
+
+class Network(nn.Module):
+    """Maps a :class:`Batch` to one number for each member and architecture, ``(members, n)``."""
+
+    @abstractmethod
+    def prepare(self, graphs: Graphs) -> Laid:
+        """Lay graphs out, once for all batches that are taken of them."""
 
 
 def normal(generator: torch.Generator, *shape: int, std: float) -> nn.Parameter:

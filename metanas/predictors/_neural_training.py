@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metanas.errors import InvalidValueError
 from metanas.extras import require
-from metanas.predictors._neural_layers import Batch
+from metanas.predictors._neural_layers import Batch, Network
 from metanas.predictors._tabular import check_at_least
 from metanas.predictors._targets import Scale
 
@@ -94,12 +94,13 @@ def folds(members: int, k: int, share: float, rng: np.random.Generator) -> NDArr
     return left_out
 
 
-def train(network: nn.Module, examples: Examples, training: Training, rng: np.random.Generator) -> None:
+def train(network: Network, examples: Examples, training: Training, rng: np.random.Generator) -> None:
     """Train all members and freeze them; the rate rises over the first steps and then falls to 0 as a cosine."""
     k = len(examples.z)
     steps = max(_WARM_UP, round(training.steps * math.sqrt(k)))
+    weights = _in_one(network)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=training.rate, betas=(0.9, 0.98), weight_decay=training.decay, fused=True
+        [weights], lr=training.rate, betas=(0.9, 0.98), weight_decay=training.decay, fused=True
     )
     batches = _batches(k, training.batch, rng)
     with torch.enable_grad():
@@ -107,12 +108,25 @@ def train(network: nn.Module, examples: Examples, training: Training, rng: np.ra
             cosine = (1 + math.cos(math.pi * step / steps)) / 2
             optimizer.param_groups[0]["lr"] = training.rate * min(1, (step + 1) / _WARM_UP) * cosine
             rows = next(batches)
-            batch = Batch(examples.batch.graphs.take(rows), examples.batch.inputs[rows])
-            weights = examples.counts[rows] * ~examples.left_out[:, rows]
-            optimizer.zero_grad()
-            _loss(network(batch), examples.z[rows], weights, training).backward()  # type: ignore[no-untyped-call]
+            seen = examples.counts[rows] * ~examples.left_out[:, rows]
+            optimizer.zero_grad(set_to_none=False)
+            out = network(examples.batch.take(rows))
+            _loss(out, examples.z[rows], seen, training).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     network.requires_grad_(False)
+
+
+def _in_one(network: Network) -> Tensor:
+    """Move all weights into one vector, which a step of the optimizer changes at once, and their gradients too."""
+    parameters = list(network.parameters())
+    together = torch.cat([weight.detach().reshape(-1) for weight in parameters])
+    together.grad = torch.zeros_like(together)
+    sizes = [weight.numel() for weight in parameters]
+    ends = np.cumsum(sizes).tolist()
+    for weight, end, size in zip(parameters, ends, sizes, strict=True):
+        there = slice(end - size, end)
+        weight.data, weight.grad = together[there].view_as(weight), together.grad[there].view_as(weight)
+    return together
 
 
 def _batches(k: int, largest: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metanas.encodings.graphs import Graphs
 from metanas.extras import require
 from metanas.predictors._neural import NeuralPredictor
-from metanas.predictors._neural_layers import Batch, Head, Linear, Sizes, normal
+from metanas.predictors._neural_layers import Batch, Head, Linear, Network, Sizes, normal
 from metanas.predictors._neural_training import Training
 from metanas.predictors._tabular import check_at_least
 from metanas.spaces import Space
@@ -73,7 +74,7 @@ def build(
     check_at_least("layers", layers, 0)
     check_at_least("width", width, 1)
 
-    def make(sizes: Sizes, generator: torch.Generator) -> nn.Module:
+    def make(sizes: Sizes, generator: torch.Generator) -> Network:
         return _Network(sizes, generator, layers=layers, width=width, backward=backward, gates=gates)
 
     return NeuralPredictor(
@@ -87,9 +88,16 @@ class _Messages(MessagePassing):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__(aggr="sum", node_dim=1)
 
-    def forward(self, x: Tensor, edges: Tensor, gate: Tensor) -> Tensor:
-        """Pass states ``(members, vertices, width)`` along edges ``(2, n_edges)``; gates as states, one an edge."""
-        out: Tensor = self.propagate(edges, x=x, gate=gate)
+    def forward(self, sent: Tensor, edges: Tensor, gate: Tensor, vertices: int) -> Tensor:
+        """Return the sum of what each vertex is sent, ``(members, vertices, width)``.
+
+        Args:
+            sent: messages, ``(members, n_messages, width)``.
+            edges: message that each edge carries, and the vertex that it reaches, ``(2, n_edges)``.
+            gate: of each edge, ``(members, n_edges, width)``.
+            vertices: how many there are.
+        """
+        out: Tensor = self.propagate(edges, x=(sent, None), gate=gate, size=(sent.shape[1], vertices))
         return out
 
     def message(self, x_j: Tensor, gate: Tensor) -> Tensor:
@@ -103,58 +111,75 @@ class _Messages(MessagePassing):  # type: ignore[misc]
 class _Layer(nn.Module):
     """One round of messages."""
 
-    def __init__(self, sizes: Sizes, generator: torch.Generator, width: int, *, backward: bool, gates: bool) -> None:
+    def __init__(self, sizes: Sizes, generator: torch.Generator, width: int, *, backward: bool) -> None:
         super().__init__()
         self.own = Linear(sizes, width, width, generator)
-        self.along = Linear(sizes, width, width, generator)
-        self.against = Linear(sizes, width, width, generator) if backward else None
-        self.gate = Linear(sizes, width, width, generator) if gates else None
+        self.sent = Linear(sizes, width, 2 * width if backward else width, generator)
         self.messages = _Messages()
 
-    def forward(self, h: Tensor, names: Tensor, ops: Tensor, edges: Tensor, gate: Tensor) -> Tensor:
+    def forward(self, h: Tensor, edges: Tensor, gate: Tensor, op_gate: Tensor | None) -> Tensor:
         """Update the states.
 
         Args:
             h: states, ``(members, vertices, width)``.
-            names: embedding of each operation, ``(members, ops, width)``.
-            ops: operation of each vertex, ``(vertices,)``.
-            edges: source and target of each edge, ``(2, n_edges)``.
+            edges: message that each edge carries, and the vertex that it reaches, ``(2, n_edges)``. A vertex sends two,
+                the one along the edges before the one against them; or one, along the edges.
             gate: gate of each edge, ``(members, n_edges, width)``.
+            op_gate: gate of each vertex by its operation, as the states; None: all are open.
         """
-        flow = self.messages(self.along(h), edges, gate)
-        if self.against is not None:
-            flow = flow + self.messages(self.against(h), edges.flip(0), gate)
-        if self.gate is not None:
-            flow = flow * torch.sigmoid(self.gate(names)).index_select(1, ops)
-        new = nn.functional.layer_norm(self.own(h) + flow, h.shape[-1:])
+        members, vertices, width = h.shape
+        flow = self.messages(self.sent(h).view(members, -1, width), edges, gate, vertices)
+        if op_gate is not None:
+            flow = flow * op_gate
+        new = nn.functional.layer_norm(self.own(h) + flow, (width,))
         return h + nn.functional.silu(new)
 
 
-class _Network(nn.Module):
+class _Network(Network):
     def __init__(
         self, sizes: Sizes, generator: torch.Generator, *, layers: int, width: int, backward: bool, gates: bool
     ) -> None:
         super().__init__()
         self.names = normal(generator, sizes.members, sizes.ops, width, std=1.0)
         self.edge_gate = Linear(sizes, _EDGE_FEATURES, width, generator)
-        self.layers = nn.ModuleList(
-            _Layer(sizes, generator, width, backward=backward, gates=gates) for _ in range(layers)
-        )
+        self.op_gates = Linear(sizes, width, layers * width, generator) if gates and layers else None
+        self.layers = nn.ModuleList(_Layer(sizes, generator, width, backward=backward) for _ in range(layers))
         self.head = Head(sizes, 2 * width, width, generator)
+        self.backward = backward
+
+    def prepare(self, graphs: Graphs) -> Graphs:
+        """Leave graphs as they are."""
+        return graphs
 
     def forward(self, batch: Batch) -> Tensor:
         """Return one number for each architecture and member, ``(members, n)``."""
-        graphs = batch.graphs
-        ops, vertex_graphs = torch.from_numpy(graphs.ops), torch.from_numpy(graphs.graph_of_vertex)
-        edges = torch.from_numpy(np.stack([graphs.sources, graphs.targets]))
-        pools, counts = torch.from_numpy(graphs.pools).float(), torch.from_numpy(graphs.counts).float()
-        features = torch.stack([torch.log2(counts), pools, (pools > 0).float()], dim=-1)
-        members = len(self.names)
-        gate = torch.sigmoid(1 + self.edge_gate(features.expand(members, -1, -1))) * counts[:, None]
-        h = self.names.index_select(1, ops)
-        for layer in self.layers:
-            h = layer(h, self.names, ops, edges, gate)
-        whole = h.new_zeros(members, len(graphs), h.shape[-1]).index_add_(1, vertex_graphs, h) / _TYPICAL
+        graphs: Graphs = batch.graphs
+        members, width = len(self.names), self.names.shape[-1]
+        of_op: Tensor = self.names  # embedding and, behind it, the gates of all layers
+        if self.op_gates is not None:
+            of_op = torch.cat([of_op, torch.sigmoid(self.op_gates(of_op))], dim=-1)
+        of_vertex = of_op.index_select(1, torch.from_numpy(graphs.ops))
+        h, *op_gates = of_vertex.tensor_split(of_op.shape[-1] // width, dim=-1)
+        edges, gate = self._edges(graphs)
+        for number, layer in enumerate(self.layers):
+            h = layer(h, edges, gate, op_gates[number] if op_gates else None)
+        whole = h.new_zeros(members, len(graphs), width)
+        whole = whole.index_add_(1, torch.from_numpy(graphs.graph_of_vertex), h) / _TYPICAL
         read = torch.cat([h.index_select(1, torch.from_numpy(graphs.outputs)), whole], dim=-1)
         out: Tensor = self.head(read, batch.inputs)
         return out
+
+    def _edges(self, graphs: Graphs) -> tuple[Tensor, Tensor]:
+        """Return messages and vertices of edges, and their gates; see :class:`_Layer`."""
+        sources, targets = graphs.sources, graphs.targets
+        base = int(graphs.counts.max(initial=0)) + 1
+        kinds, kind = np.unique(graphs.pools * base + graphs.counts, return_inverse=True)
+        if self.backward:
+            kind = np.concatenate([kind, kind])
+            edges = np.stack([np.append(2 * sources, 2 * targets + 1), np.append(targets, sources)])
+        else:
+            edges = np.stack([sources, targets])
+        pools, counts = (torch.from_numpy(part).float() for part in np.divmod(kinds, base))
+        features = torch.stack([torch.log2(counts), pools, (pools > 0).float()], dim=-1)
+        of_kind = torch.sigmoid(1 + self.edge_gate(features.expand(len(self.names), -1, -1))) * counts[:, None]
+        return torch.from_numpy(edges), of_kind.index_select(1, torch.from_numpy(kind))

@@ -26,7 +26,7 @@ from metanas.encodings.graphs import Graphs
 from metanas.errors import InvalidValueError
 from metanas.extras import require
 from metanas.predictors._neural import NeuralPredictor
-from metanas.predictors._neural_layers import Batch, Head, Linear, Sizes, normal
+from metanas.predictors._neural_layers import Batch, Head, Linear, Network, Sizes, normal
 from metanas.predictors._neural_training import Training
 from metanas.predictors._tabular import check_at_least
 from metanas.spaces import Space
@@ -78,7 +78,7 @@ def build(
         msg = f"width must be a multiple of heads, but got width={width} and heads={heads}."
         raise InvalidValueError(msg)
 
-    def make(sizes: Sizes, generator: torch.Generator) -> nn.Module:
+    def make(sizes: Sizes, generator: torch.Generator) -> Network:
         return _Network(sizes, generator, layers=layers, width=width, heads=heads)
 
     return NeuralPredictor(
@@ -105,6 +105,10 @@ class _Structure(NamedTuple):
     ops: NDArray[np.int64]
     vertices: Array
     pairs: Array
+
+    def take(self, rows: NDArray[np.int64]) -> _Structure:
+        """Return the graphs of ``rows``, in that order."""
+        return _Structure(self.ops[rows], self.vertices[rows], self.pairs[rows])
 
 
 def _structure(graphs: Graphs) -> _Structure:
@@ -159,7 +163,7 @@ class _Layer(nn.Module):
         return out
 
 
-class _Network(nn.Module):
+class _Network(Network):
     def __init__(self, sizes: Sizes, generator: torch.Generator, *, layers: int, width: int, heads: int) -> None:
         super().__init__()
         self.names = normal(generator, sizes.members, sizes.ops, width, std=1.0)
@@ -167,9 +171,13 @@ class _Network(nn.Module):
         self.layers = nn.ModuleList(_Layer(sizes, generator, width, heads) for _ in range(layers))
         self.head = Head(sizes, 2 * width, width, generator)
 
+    def prepare(self, graphs: Graphs) -> _Structure:
+        """See how the vertices lie to each other."""
+        return _structure(graphs)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return one number for each architecture and member, ``(members, n)``."""
-        laid = _structure(batch.graphs)
+        laid = batch.graphs
         (n, v), members = laid.ops.shape, len(self.names)
         missing = torch.from_numpy(laid.ops < 0)
         names = self.names.index_select(1, torch.from_numpy(np.maximum(laid.ops, 0).reshape(-1)))

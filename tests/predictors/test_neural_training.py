@@ -9,10 +9,10 @@ pytest.importorskip("torch")
 
 import torch
 
-from metanas.encodings.graphs import class_graphs
+from metanas.encodings.graphs import Graphs, class_graphs
 from metanas.errors import InvalidValueError
 from metanas.predictors._neural_layers import Batch, Sizes
-from metanas.predictors._neural_training import Training, _loss, folds
+from metanas.predictors._neural_training import Training, _in_one, _loss, folds
 from metanas.predictors.gnn import _Network as Gnn
 from metanas.predictors.transformer import _Network as Transformer
 from metanas.spaces import load_space
@@ -69,17 +69,22 @@ def test_settings_are_checked(settings: dict[str, float], text: str) -> None:
         Training(**settings)  # type: ignore[arg-type]
 
 
-def batch_of(texts: list[str]) -> Batch:
+def graphs_of(texts: list[str]) -> Graphs:
     space = load_space("nb201-conv")
     graphs, rows = class_graphs(space, [space.parse(text) for text in texts])
-    return Batch(graphs.take(rows), np.zeros((len(texts), 0), dtype=np.float32))
+    return graphs.take(rows)
+
+
+def said(network: Any, graphs: Graphs) -> torch.Tensor:
+    out: torch.Tensor = network(Batch(network.prepare(graphs), np.zeros((len(graphs), 0), dtype=np.float32)))
+    return out
 
 
 @pytest.mark.parametrize(("network", "settings"), NETWORKS)
 def test_members_do_not_touch_each_other(network: Any, settings: dict[str, Any]) -> None:
     made = network(Sizes(3, 4, 0), torch.Generator().manual_seed(0), **settings)
     text = "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
-    out = made(batch_of([text]))
+    out = said(made, graphs_of([text]))
     assert len(set(out[:, 0].tolist())) == 3
     out[1].sum().backward()
     for name, weight in made.named_parameters():
@@ -94,10 +99,35 @@ def test_the_order_of_vertices_does_not_matter(network: Any, settings: dict[str,
     made = network(Sizes(2, 4, 0), torch.Generator().manual_seed(0), **settings)
     side = "|nor_conv_1x1~0|+|nor_conv_3x3~0|none~1|+|none~0|skip_connect~1|skip_connect~2|"
     large = "|nor_conv_3x3~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|nor_conv_1x1~0|nor_conv_3x3~1|nor_conv_1x1~2|"
-    alone, beside = batch_of([side]), batch_of([large, side])
-    ops = alone.graphs.ops.tolist()
+    alone, beside = graphs_of([side]), graphs_of([large, side])
+    ops = alone.ops.tolist()
     assert len(ops) == 4
     assert ops[1] != ops[2]
-    alone.graphs.ops[[1, 2]] = [ops[2], ops[1]]  # the copy that take() made
+    alone.ops[[1, 2]] = [ops[2], ops[1]]  # the copy that take() made
     with torch.no_grad():
-        torch.testing.assert_close(made(alone)[:, 0], made(beside)[:, 1])
+        torch.testing.assert_close(said(made, alone)[:, 0], said(made, beside)[:, 1])
+
+
+@pytest.mark.parametrize(("network", "settings"), NETWORKS)
+def test_rows_of_what_was_laid_out_are_what_is_laid_out_of_rows(network: Any, settings: dict[str, Any]) -> None:
+    made = network(Sizes(2, 4, 0), torch.Generator().manual_seed(0), **settings)
+    space, rows = load_space("nb201-conv"), np.array([5, 900, 33])
+    graphs, _ = class_graphs(space, [])
+    laid = Batch(made.prepare(graphs), np.zeros((len(graphs), 0), dtype=np.float32))
+    with torch.no_grad():
+        torch.testing.assert_close(made(laid.take(rows)), said(made, graphs.take(rows)))
+
+
+def test_weights_in_one_vector_are_trained_as_they_are_one_by_one() -> None:
+    networks = [Gnn(Sizes(2, 4, 0), torch.Generator().manual_seed(0), **NETWORKS[0][1]) for _ in range(2)]
+    together = _in_one(networks[0])
+    one, many = ([together], list(networks[1].parameters()))
+    optimizers = [torch.optim.AdamW(weights, lr=0.1, weight_decay=0.1) for weights in (one, many)]
+    graphs = class_graphs(load_space("nb201-conv"), [])[0].take(np.arange(40))
+    for _ in range(3):
+        for network, optimizer in zip(networks, optimizers, strict=True):
+            optimizer.zero_grad(set_to_none=False)
+            said(network, graphs).square().sum().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    for first, second in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        torch.testing.assert_close(first, second)
