@@ -89,13 +89,14 @@ class RowStore:
 
     def _clear(self) -> None:
         self._place: dict[int, int] = {}
+        self._class_of: dict[int, int] = {}  # of architectures of a space without a list, their representatives
         self._matrix = self._rows(self._space, ())
 
     def __call__(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the rows of architectures, ``(n, d)``, a copy."""
-        asked, back = np.unique(self._representatives(indices), return_inverse=True)
-        if len(self._place) > _KEPT and not isinstance(self._space, ListedSpace):
+        if max(len(self._place), len(self._class_of)) > _KEPT and not isinstance(self._space, ListedSpace):
             self._clear()
+        asked, back = np.unique(self._representatives(indices), return_inverse=True)
         new = [index for index in asked.tolist() if index not in self._place]
         if new:
             rows = self._rows(self._space, [self._space.arch(index) for index in new])
@@ -109,5 +110,8 @@ class RowStore:
             return indices
         if isinstance(self._space, ListedSpace):
             return self._space.canonical_indices[indices]
-        space = self._space
-        return np.array([space.index(space.canonical(space.arch(i))) for i in indices.tolist()], dtype=np.int64)
+        space, known, asked = self._space, self._class_of, indices.tolist()
+        for index in asked:
+            if index not in known:
+                known[index] = space.index(space.canonical(space.arch(index)))
+        return np.array([known[index] for index in asked], dtype=np.int64)
