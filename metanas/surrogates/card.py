@@ -63,9 +63,7 @@ def verdict(name: str, found: Mapping[str, float]) -> str:
         return f"`{name}`: one training of each architecture, so that nothing can be set against another."
     surrogate, training = found["tau_other_trainings"], found["tau_one_training"]
     if surrogate > training:
-        return (
-            f"`{name}`: ranks unseen architectures better than one training of each ({surrogate:.3f} > {training:.3f})."
-        )
+        return f"`{name}`: ranks unseen architectures better than one training ({surrogate:.3f} > {training:.3f})."
     return f"`{name}`: does **not** rank better than one training ({surrogate:.3f} against {training:.3f}); train more."
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas import published
-from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
+from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.files import atomic_write, atomic_write_text, sha256_of
 from metanas.spaces import ListedSpace
 from metanas.surrogates.coefficients import inputs_sha256, read_coefficients
@@ -58,13 +59,13 @@ def load_surrogate(name: str) -> SurrogateTable:
     return open_surrogate(table.path, entry.path)
 
 
-def open_surrogate(table: Path, path: Path | None = None) -> SurrogateTable:
+def open_surrogate(table: str | os.PathLike[str], path: Path | None = None) -> SurrogateTable:
     """Open a table's file with the surrogate beside it, or with another file's.
 
     Raises:
         InvalidFileError: there is none, or it is of another table, or of another version of metanas.
     """
-    measured, where = Table.open(table), path or surrogate_path(table)
+    measured, where = Table.open(table), path or surrogate_path(Path(table))
     arrays = _read_arrays(where)
     try:
         header = json.loads(arrays[_HEADER].tobytes())
@@ -128,22 +129,19 @@ def write_surrogate(fitted: Fitted, path: Path, figures: Mapping[str, Mapping[st
 def publish(
     fitted: Fitted, figures: Mapping[str, Mapping[str, float]], card: str, *, place: Path | None = None
 ) -> Entry:
-    """Write a surrogate and its card beside a published table, and its entry into the registry.
+    """Write the surrogate of a published table with its card, beside the table, and its entry into the registry.
 
     Args:
         fitted: the surrogate.
         figures: of each metric.
         card: Markdown.
-        place: where content lies; where the table lies if None.
+        place: where content lies, as in :mod:`metanas.published`; where the table lies if None.
 
     Raises:
-        InvalidValueError: the table is not published there.
+        UnknownNameError: the table is not published.
     """
     table = find_entry(fitted.table.name)
     folder = place / FOLDER if place else _folder_of(table.path)
-    if not (folder / f"{fitted.table.name}.h5").is_file():
-        msg = f"A surrogate lies beside its table, but {fitted.table.name} is not in {folder}."
-        raise InvalidValueError(msg)
     path, where = (folder / f"{fitted.table.name}{suffix}" for suffix in (SUFFIX, CARD_SUFFIX))
     sha256 = write_surrogate(fitted, path, figures)
     atomic_write_text(where, card)

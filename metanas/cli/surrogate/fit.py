@@ -19,9 +19,7 @@ def command(
     member: Annotated[
         list[str] | None, typer.Option(help="A predictor of the stack. Repeatable. The usual ones if absent.")
     ] = None,
-    place: Annotated[
-        Path | None, typer.Option(help="Where the published table lies, as METANAS_DATA; found if absent.")
-    ] = None,
+    place: Annotated[Path | None, typer.Option(help="Where content lies; where the table lies if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Learn from a table what the architectures that it did not measure would give, and how well that is known.
