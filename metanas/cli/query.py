@@ -26,7 +26,7 @@ def command(
     """Look up what was measured for architectures.
 
     An architecture is given in its standard written form (in quotes) or by its index. One that was not trained itself
-    is answered by the representative of its functional class.
+    is answered by the representative of its functional class, unless the table is of architectures as they are written.
 
         metanas query nb201/fashion_mnist-v1 1462
 

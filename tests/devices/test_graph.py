@@ -73,3 +73,19 @@ def test_other_networks_are_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = ready(standard_family(), SPACE.parse(CELLS[1]), 1)
     monkeypatch.setattr(torch.onnx, "export", None)  # the standard network needs no export
     assert _onnx.to_onnx(network, x)
+
+
+def test_eight_bits_are_eight_bits() -> None:
+    """Every convolution reads and gives 8-bit numbers; normalizations are folded into them; the answer is near."""
+    text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"
+    network, x = ready(standard_family(), SPACE.parse(text), 1)
+    exact = write_onnx(network, tuple(x.shape))
+    small = onnx.load_from_string(_onnx.quantized(exact, x, draws=2))
+    made_by = {out: node.op_type for node in small.graph.node for out in node.output}
+    convolutions = [node for node in small.graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 1 + 15 + 2 * 3
+    assert all(made_by[name] == "DequantizeLinear" for node in convolutions for name in node.input)
+    # The last normalization stands after a sum, so that no convolution can take it in.
+    assert [node.op_type for node in small.graph.node].count("BatchNormalization") == 1
+    wanted, found = run(exact, x), run(small.SerializeToString(), x)
+    assert np.corrcoef(wanted[0], found[0])[0, 1] > 0.9

@@ -34,9 +34,11 @@ def to_onnx(network: nn.Module, example: Tensor) -> bytes:
 def quantized(model: bytes, example: Tensor, draws: int = 4) -> bytes:
     """Return an ONNX model with weights and activations in 8 bits, calibrated on normal draws of the example's shape.
 
-    Static quantization of ONNX Runtime (quantize and dequantize pairs, per channel). It says how fast the network runs
-    in 8 bits, not how accurate it is.
+    Static quantization of ONNX Runtime (quantize and dequantize pairs, per channel), after normalizations were folded
+    into convolutions: else they would stay between the pairs, in 32 bits. It says how fast the network runs in 8 bits,
+    not how accurate it is.
     """
+    runtime = require("onnxruntime", "devices", "8-bit inference")
     quantization = require("onnxruntime.quantization", "devices", "8-bit inference")
 
     class Draws(quantization.CalibrationDataReader):  # type: ignore[name-defined, misc]
@@ -49,6 +51,11 @@ def quantized(model: bytes, example: Tensor, draws: int = 4) -> bytes:
 
     with tempfile.TemporaryDirectory() as folder:
         plain, small = Path(folder) / "plain.onnx", Path(folder) / "small.onnx"
-        plain.write_bytes(model)
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(plain)
+        runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])  # writes what it made of it
         quantization.quantize_static(plain, small, Draws(), per_channel=True)
         return small.read_bytes()
