@@ -45,6 +45,12 @@ def broken(built: Content, tmp_path: Path) -> Callable[..., tuple[Finding, ...]]
     return make
 
 
+def overfit(file: h5py.File) -> None:
+    """What fits better generalizes worse, by both measures."""
+    for name, top in (("training/accuracy", 100), ("training/cross_entropy", 6)):
+        put(name, ..., lambda values, top=top: top - values)(file)
+
+
 def put(name: str, at: Any, value: Any) -> Break:
     """Return what writes a value, or what it is made from: a function of the metric's values."""
 
@@ -180,6 +186,7 @@ CASES: list[tuple[str, Break, bool, str, dict[str, Any]]] = [
         {"metric": MEAN.name, "count": 240},
     ),
     ("ranks_agree", put("test/cross_entropy", ..., lambda v: 6 - v), False, "error", {"metric": "test/cross_entropy"}),
+    ("ranks_agree", overfit, False, "warning", {"metric": "validation/accuracy"}),
     ("splits_differ", copy(CE, "test/cross_entropy"), False, "error", {"metric": "test/cross_entropy"}),
     (
         "splits_differ",
@@ -471,7 +478,9 @@ OWN = [name for name in registry() if not find_entry(name).path.is_relative_to(p
 @pytest.mark.parametrize("name", OWN)
 def test_every_published_table_is_sound(name: str) -> None:
     entry = find_entry(name)
-    assert lint(entry.path, entry) == ()
+    overfitted = [found for found in lint(entry.path, entry) if found.rule == "ranks_agree"]
+    assert [found for found in lint(entry.path, entry) if found not in overfitted] == []
+    assert {found.severity for found in overfitted} <= {"warning"}
 
 
 def test_rank_correlation() -> None:

@@ -193,7 +193,10 @@ def stated_costs_are_the_counted(content: Content) -> Iterator[Finding]:
 
 
 def ranks_agree(content: Content) -> Iterator[Finding]:
-    """Accuracy and cross-entropy agree on what is good, and so do validation and test."""
+    """Accuracy and cross-entropy agree on what is good, and so do validation and test.
+
+    Training may disagree with both where networks are overfitted: that is for somebody to look at.
+    """
     for a, b in itertools.combinations(content.metrics(), 2):
         related = (a.split == b.split) != (a.quantity == b.quantity)
         if not related or not {a.split, b.split} <= set(RESULTS) or "none" in (a.direction, b.direction):
@@ -205,7 +208,8 @@ def ranks_agree(content: Content) -> Iterator[Finding]:
                 f"{a.name!r} and {b.name!r} must agree on which architectures are better, but do not "
                 f"(Kendall's tau {tau:.2f}, the better direction of each taken into account)."
             )
-            yield Finding(message, metric=b.name, value=tau)
+            overfitted = a.split != b.split and "training" in (a.split, b.split)
+            yield Finding(message, "warning" if overfitted else "error", metric=b.name, value=tau)
 
 
 def rank_correlation(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
