@@ -125,7 +125,7 @@ def scores_of(case: Case) -> dict[str, np.ndarray]:
             with np.load(path, allow_pickle=False) as file:
                 own = [name for name in file.files if name.startswith(f"{case.table.task}/") and "val_acc" not in name]
                 found |= {name.partition("/")[2]: file[name].astype(float) for name in own}
-    return found
+    return {name: np.where(np.isfinite(column), column, np.nan) for name, column in found.items()}
 
 
 def predict(case: Case, method: str, n: int, seed: int) -> dict[str, object] | None:

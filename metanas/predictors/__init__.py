@@ -17,7 +17,8 @@ from metanas.spaces import Space
 
 __all__ = ["FROM_SOURCES", "Prediction", "Predictor", "make_predictor", "predictor_names"]
 
-FROM_SOURCES = ("stacked_sources", "task_gp", "transfer_gp")  # nothing without values of other tasks or devices
+# Nothing without values of other tasks or devices.
+FROM_SOURCES = ("reptile", "stacked_sources", "task_gnn", "task_gp", "transfer_gp")
 _NOT_A_PREDICTOR = {"base", "calibration", "curves", *FROM_SOURCES}
 
 
