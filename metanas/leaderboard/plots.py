@@ -158,7 +158,9 @@ def _panel(
     )
     layers = [band, line, text]
     if points[False]:
-        grey = alt.Chart(alt.InlineData(values=points[False])).mark_line(strokeWidth=1, color=_GREY)
+        grey = alt.Chart(alt.InlineData(values=points[False])).mark_line(
+            strokeWidth=1, color=_GREY, interpolate="step-after"
+        )
         y = alt.Y("mean:Q", scale=scale, axis=axis, title=f"{split} regret ({shown})")
         layers.insert(0, grey.encode(x=x, y=y, detail="strategy:N"))
     if reference > low:
