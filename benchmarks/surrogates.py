@@ -132,8 +132,8 @@ def show(name: str, size: int, members: tuple[str, ...], rows: list[dict[str, An
     cells = [name, f"{size:,}", ", ".join(members), str(len(rows)), f"{np.mean([row['unseen'] for row in rows]):,.0f}"]
     for key, places in (("r2", 3), ("surrogate", 4), ("one", 4), ("seconds", 0)):
         values = np.array([row[key] for row in rows])
-        error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
-        cells.append(f"{values.mean():.{places}f} ± {error:.{places}f}" if places else f"{values.mean():.0f}")
+        error = f" ± {values.std(ddof=1) / np.sqrt(len(values)):.{places}f}" if places and len(values) > 1 else ""
+        cells.append(f"{values.mean():.{places}f}{error}")
     print(f"| {' | '.join(cells)} |", flush=True)
 
 

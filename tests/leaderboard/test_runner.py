@@ -15,11 +15,11 @@ from metanas.leaderboard.runner import (
     Job,
     earlier_runs,
     make_run,
-    open_table,
     open_tables,
     run_all,
     run_path,
 )
+from metanas.leaderboard.setting import open_table
 from metanas.leaderboard.submission import read_run, write_run
 from metanas.leaderboard.summary import as_json, overall_ranks, sections
 from metanas.tables import Table
