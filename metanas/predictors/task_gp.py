@@ -44,6 +44,7 @@ from metanas.spaces import Space
 PARTS = ("deviations", "linear", "smooth")
 _PRIOR = np.log([0.02, 0.03, 0.25, 0.05])  # variances of the parts and of the noise, beside a mean from sources
 _PRIOR_ALONE = np.log([1e-6, 0.3, 1.0, 0.05])  # without sources
+_LEAST_NOISE = 0.02  # sources were smoothed and look as if they had none
 _PRIOR_WEIGHT = 0.5  # of the squared distance to the prior, as of so many examples' likelihood
 _SLOPE = 0.85  # β, where sources cannot say
 _LEVEL = 0.1  # variance of the level
@@ -264,7 +265,8 @@ class TaskGP:
             off = logs - _PRIOR
             return value + _PRIOR_WEIGHT * float(off @ off), 0.5 * variances * gradient + 2 * _PRIOR_WEIGHT * off
 
-        found = minimize(loss, _PRIOR, jac=True, method="L-BFGS-B", bounds=[(-10.0, 3.0)] * 4, options={"maxiter": 40})
+        bounds = [(-10.0, 1.0)] * 3 + [(float(np.log(_LEAST_NOISE)), 1.0)]
+        found = minimize(loss, _PRIOR, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
         logs: NDArray[np.float64] = found.x
         return slope, logs
 
