@@ -88,23 +88,30 @@ def read_sources(space: Space, sources: Floats | None, *, smooth: bool = True) -
     return space, [_read(space.name, column.tobytes(), smooth) for column in columns.T.copy()]
 
 
-def prior_weights(weights: Sequence[float] | Floats | None, k: int) -> Floats:
+def prior_weights(weights: Sequence[float] | Floats | None, sources: Sequence[Source]) -> Floats:
     """Return the weights of ``k`` sources before any example of the target, ``(k,)``; they sum to 1.
 
     Args:
-        weights: one for each source, as descriptions of tasks suggest them; None: all equal.
-        k: number of sources.
+        weights: one for each source, as descriptions of tasks suggest them; None: the loadings of the sources' first
+            principal component, so that a task which ranks unlike all others counts less.
+        sources: the sources.
 
     Raises:
         InvalidValueError: weights that are not one finite, nonnegative number for each source, or all 0.
     """
+    k = len(sources)
+    if not k:
+        return np.empty(0)
     if weights is None:
-        return np.full(k, 1 / max(k, 1))
+        z = np.column_stack([source.z for source in sources])
+        _, axes = np.linalg.eigh(np.atleast_2d(np.corrcoef(z[np.isfinite(z).all(axis=1)].T)))
+        loadings = np.maximum(axes[:, -1] if axes[:, -1].sum() >= 0 else -axes[:, -1], 0)
+        return np.asarray(loadings / loadings.sum())
     found = np.asarray(weights, dtype=np.float64)
-    if found.shape != (k,) or not np.isfinite(found).all() or (found < 0).any() or (k and not found.any()):
+    if found.shape != (k,) or not np.isfinite(found).all() or (found < 0).any() or not found.any():
         msg = f"Weights must be {k} finite numbers, one a source, none below 0 and not all 0, but got {found.tolist()}."
         raise InvalidValueError(msg)
-    return found / found.sum() if k else found
+    return np.asarray(found / found.sum())
 
 
 class Aligned(Targets):

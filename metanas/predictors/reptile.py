@@ -96,7 +96,7 @@ class Reptile:
             rng: draws what copies leave out.
             scores: further sources, as zero-cost scores, ``(index range, k)``, greater is better.
             sources: accuracies on other tasks by index, ``(index range, k)``; NaN = not measured.
-            weights: how often each source is drawn as a task, scores last; all alike if None.
+            weights: how often each source is drawn as a task, scores last; None: by agreement.
             rounds: steps of the common weights.
             steps: times the square root of the number of examples: steps of adapting to a target.
             copies: that adapt.
@@ -119,7 +119,7 @@ class Reptile:
         self._seed = int(rng.integers(2**31))
         self._steps, self._copies = steps, copies
         z = np.column_stack([source.z for source in found])
-        share = prior_weights(weights, len(found))
+        share = prior_weights(weights, found)
         self._initial = _meta_train(self._space.name, z.tobytes(), tuple(share.tolist()), rounds)
         self._fitted: _Fitted | None = None
 

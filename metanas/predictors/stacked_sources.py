@@ -63,7 +63,7 @@ class StackedSources:
             rng: not needed, nothing here is drawn.
             scores: further sources, as zero-cost scores, ``(index range, k)``, greater is better.
             sources: accuracies on other tasks by index, ``(index range, k)``; NaN = not measured.
-            weights: prior weight of each source, scores last; all equal if None.
+            weights: prior weight of each source, scores last; None: by agreement.
             pull: examples that the prior weights count for.
             smooth: take the noise out of the sources.
 
@@ -78,7 +78,7 @@ class StackedSources:
             msg = f"The predictor {self.name!r} combines sources and needs one at least, but got none."
             raise InvalidValueError(msg)
         self._z = np.column_stack([source.z for source in found])
-        self._prior = prior_weights(weights, len(found))
+        self._prior = prior_weights(weights, found)
         self._pull = pull
         self._fitted: _Fitted | None = None
 

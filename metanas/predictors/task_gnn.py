@@ -106,7 +106,7 @@ class TaskGNN:
             rng: not needed: see the module.
             scores: further sources, as zero-cost scores, ``(index range, k)``, greater is better.
             sources: accuracies on other tasks by index, ``(index range, k)``; NaN = not measured.
-            weights: prior weight of each source, scores last; all equal if None.
+            weights: prior weight of each source, scores last; None: by agreement.
             members: networks.
             steps: of training, with 64 architectures each.
             smooth: take the noise out of the sources.
@@ -122,7 +122,7 @@ class TaskGNN:
         if not found:
             msg = f"The predictor {self.name!r} learns from sources and needs one at least, but got none."
             raise InvalidValueError(msg)
-        self._weights = prior_weights(weights, len(found))
+        self._weights = prior_weights(weights, found)
         z = np.column_stack([source.z for source in found])
         self._shared = _train(self._space.name, z.tobytes(), len(found), members, steps)
         self._all = self._read(np.arange(len(self._shared.representatives)))

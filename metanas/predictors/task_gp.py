@@ -92,7 +92,7 @@ class TaskGP:
             rng: draws the architectures that variances are found on, and candidates.
             scores: further features, as zero-cost scores, ``(index range, k)``.
             sources: accuracies on other tasks by index, ``(index range, k)``; NaN = not measured.
-            weights: prior weight of each source, as descriptions of the tasks suggest; all equal if None.
+            weights: prior weight of each source, as descriptions of the tasks suggest; None: by agreement.
             smooth: take the noise out of the sources.
 
         Raises:
@@ -102,7 +102,7 @@ class TaskGP:
         self._space, found = read_sources(space, sources, smooth=smooth)
         self._seed = int(rng.integers(2**31))
         self._given = np.isfinite(np.asarray(sources)).all(axis=1) if found else None
-        self._weights = prior_weights(weights, len(found))
+        self._weights = prior_weights(weights, found)
         self._z = np.column_stack([source.z for source in found]) if found else None
         self._inputs = Inputs(self._space, ("functional",), scores)
         self._standard = standardize(self._space, self._inputs)
