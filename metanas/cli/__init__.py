@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import pkgutil
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -102,6 +103,10 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: what follows ``metanas``; those of the process if None.
     """
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        # Parallel are the processes. Threads inside linear algebra make the small matrices of a search slower, and its
+        # results depend on their number. Read when NumPy is first imported, which no command does before this.
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     try:
         make_app()(args=arguments, prog_name="metanas")
     except SystemExit as ending:

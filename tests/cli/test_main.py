@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,3 +98,12 @@ def test_a_folder_is_a_group_of_commands(run: Run) -> None:
     code, out, error = run("import", "frobnicate")
     assert code == 2
     assert "No such command 'frobnicate'" in out + error
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "1"), ({"OMP_NUM_THREADS": "3"}, "3")])
+def test_linear_algebra_has_one_thread_unless_told(given: dict[str, str], used: str) -> None:
+    bare = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    code = "import os; from metanas.cli import main; main(['tables', '--help']); print(os.environ['OMP_NUM_THREADS'])"
+    command = [sys.executable, "-c", code]
+    out = subprocess.run(command, env={**bare, **given}, capture_output=True, text=True, check=True).stdout
+    assert out.split()[-1] == used
