@@ -92,8 +92,25 @@ def _end_with(parent: int) -> None:
             time.sleep(0.5)
         os._exit(1)
 
-    if os.getppid() == parent:  # not so with backends that put a process in between
+    if os.getppid() == parent:
         threading.Thread(target=watch, daemon=True).start()
+    elif not _runs(parent):  # it was killed before this process had anything to do
+        os._exit(1)
+    # Otherwise a backend put a process in between, which has to end this one.
+
+
+def _runs(process: int) -> bool:
+    """Return whether a process runs; one that has ended and that nobody has asked for (a zombie) does not."""
+    if os.name != "posix":
+        return True  # there is no way to ask that harms nobody
+    try:
+        os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except OSError:  # of somebody else, or a system without this folder
+        return True
+    return state != "Z"
 
 
 @functools.lru_cache(maxsize=1)

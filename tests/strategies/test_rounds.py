@@ -80,10 +80,13 @@ def test_the_model_leads_to_better_ones(name: str) -> None:
     text = {"smac": "smac,random=0", "weaknas": "weaknas,top=40,least=40", "brp_nas": "brp_nas,batch=10"}.get(
         name, name
     )
-    asked = search(find_strategy(text).build(PROBLEM, np.random.default_rng(0)), 30)
-    values = [convolutions(arch) for arch in asked]
-    assert len(asked) == len(set(asked))
-    assert np.mean(values[-10:]) > np.mean(values[:10]) + 1.5
+    gains = []
+    for seed in range(1 if name in {"npenas", "brp_nas"} else 3):
+        asked = search(find_strategy(text).build(PROBLEM, np.random.default_rng(seed)), 30)
+        values = [convolutions(arch) for arch in asked]
+        assert len(asked) == len(set(asked))
+        gains.append(np.mean(values[-10:]) - np.mean(values[:10]))
+    assert np.mean(gains) > 1.5
 
 
 def test_rounds_of_bananas_are_children_of_the_best() -> None:

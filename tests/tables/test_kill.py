@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cheap_training import TASK, CheapProtocol, train
 
-from metanas.tables import Table
+from metanas.tables import Table, worker
 from metanas.tables.assemble import assemble
 from metanas.tables.build import build, make_plan
 from metanas.tables.shards import Key, finished
@@ -81,3 +81,22 @@ def test_workers_end_when_the_builder_alone_is_killed(tmp_path: Path) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a zombie is told by /proc")
+def test_a_worker_whose_builder_has_ended_does_not_begin() -> None:
+    """A killed builder stays a zombie until its parent asks for it; a worker may get its first block only then."""
+    with subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE) as builder:
+        assert builder.stdout is not None
+        builder.stdout.read()  # it has ended, and was not asked for
+        deadline = time.monotonic() + 60
+        while worker._runs(builder.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not worker._runs(builder.pid)
+        code = f"from metanas.tables.worker import _end_with; _end_with({builder.pid})"
+        late = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=False
+        )
+        assert late.returncode == 1
+    assert worker._runs(os.getpid())
+    assert not worker._runs(builder.pid)
