@@ -125,7 +125,8 @@ class Reptile:
 
     def prior(self, archs: Archs) -> Floats:
         """Return what the initial weights say, ``(n,)``. The zero-shot ranking."""
-        return _answers(self._initial.weights, self._initial.batch, self._rows(as_indices(self._space, archs)))[0]
+        rows = self._rows(as_indices(self._space, archs))
+        return np.asarray(_answers(self._initial.weights, self._initial.batch, rows)[0])
 
     def fit(self, archs: Archs, y: ArrayLike) -> Self:
         """Learn from examples; see :meth:`metanas.predictors.base.Predictor.fit`. Two are enough."""

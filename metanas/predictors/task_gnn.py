@@ -191,7 +191,8 @@ class TaskGNN:
         """Return the prior covariance of the embedding, ``(members, width + 1, width + 1)``."""
         apart = (self._shared.embeddings - self._mean[:, :, None]) * np.sqrt(self._weights)
         size = np.square(self._all).sum(axis=2).mean(axis=1)
-        return apart @ apart.transpose(0, 2, 1) + (_ROUND / size)[:, None, None] * np.eye(self._all.shape[2])
+        ridge = (_ROUND / size)[:, None, None] * np.eye(self._all.shape[2])
+        return np.asarray(apart @ apart.transpose(0, 2, 1) + ridge)
 
 
 @lru_cache(maxsize=4)

@@ -7,6 +7,7 @@ and ``tell()``; see :mod:`metanas.problem`. Strategies outside the package are n
 
 from __future__ import annotations
 
-from metanas.strategies._loading import Source, describe, families, find_strategy, requirements, strategy_names
+from metanas.strategies._loading import Source, families, find_strategy, requirements, strategy_names
+from metanas.strategies._outside import describe
 
 __all__ = ["Source", "describe", "families", "find_strategy", "requirements", "strategy_names"]

@@ -104,21 +104,21 @@ def write_task(
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     data = buffer.getvalue()
     file = f"data/{path.stem}.npz"
-    made = Card.model_validate({
-        **card,
-        "name": path.stem,
-        "arrays": {"file": file, "bytes": len(data), "rows": len(y), "sha256": hashlib.sha256(data).hexdigest()},
-        "split": {**card["split"], "sha256": hashlib.sha256(labels.tobytes()).hexdigest()},
-    })
+    made = Card.model_validate(
+        {
+            **card,
+            "name": path.stem,
+            "arrays": {"file": file, "bytes": len(data), "rows": len(y), "sha256": hashlib.sha256(data).hexdigest()},
+            "split": {**card["split"], "sha256": hashlib.sha256(labels.tobytes()).hexdigest()},
+        }
+    )
     with atomic_write(path.parent / file) as temporary:
         temporary.write_bytes(data)
     atomic_write_text(path, _toml(made.model_dump(mode="json")))
     return made
 
 
-def _check_split(
-    x: NDArray[np.generic], y: NDArray[np.integer], labels: NDArray[np.uint8], n_classes: int
-) -> None:
+def _check_split(x: NDArray[np.generic], y: NDArray[np.integer], labels: NDArray[np.uint8], n_classes: int) -> None:
     for part in range(3):
         missing = np.setdiff1d(np.arange(n_classes), y[labels == part])
         if len(missing):
