@@ -45,6 +45,8 @@ def row(name: str, values: NDArray[np.floating], seconds: float) -> str:
 def main() -> None:
     lines = [HEAD, "|---" * HEAD.count(" | ") + "|---|"]
     for name in metanas.table_names():
+        if not name.startswith("nb201"):
+            continue  # imported
         table = metanas.load_table(name)
         if len(table.seeds) > 1:
             values = table.values("validation/accuracy")[..., -1]
