@@ -50,7 +50,7 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; DEVICE.toml or DEVICE.h5 if absent.")] = None,
     allow_drift: Annotated[
-        bool, typer.Option("--allow-drift", help="Keep latencies of a machine whose speed changed by more than 10 %.")
+        bool, typer.Option("--allow-drift", help="Keep latencies of a machine whose speed changed by more than 25 %.")
     ] = False,
     register: Annotated[
         bool, typer.Option("--register", help="Publish the table of --conv and --pooled, with its card.")
@@ -59,9 +59,9 @@ def command(
 ) -> None:
     """Measure latency on this machine.
 
-    Networks are timed in rounds, in a new order each time, so that whatever the machine does hits all alike; the median
-    and the quartiles are kept. An anchor network is timed in every round; if it drifts by more than 10 %, nothing is
-    written. Stop what else runs before.
+    Networks are timed in rounds, in a new order each time, and the machine's changes of pace are taken out by what the
+    timings before and after say; the median and the quartiles are kept. An anchor network is timed in every round; if
+    it drifts by more than 25 %, nothing is written. Stop what else runs before.
 
     Some architectures:
 

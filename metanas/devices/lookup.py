@@ -28,6 +28,7 @@ from torch import nn
 from metanas.arch import Arch
 from metanas.devices.measure import ROUNDS, time_rounds, torch_threads
 from metanas.devices.networks import STANDARD, SelfSum, settled, without_cells
+from metanas.devices.pace import at_one_pace
 from metanas.devices.runtimes import load_runtime
 from metanas.devices.setting import Host, Setting, as_toml, this_host
 from metanas.errors import InvalidFileError
@@ -106,7 +107,8 @@ def measure_operations(name: str, setting: Setting, *, rounds: int = ROUNDS) -> 
         for network, shape in parts:
             example = torch.randn((setting.batch, *shape), generator=torch.Generator().manual_seed(1))
             runs.append(runtime.prepare(network, example, setting.threads, setting.precision))
-        base, *rest = 1e3 * np.median(time_rounds(runs, rounds, np.random.default_rng(0)), axis=0)
+        timed = at_one_pace(*time_rounds(runs, rounds, np.random.default_rng(0)))
+        base, *rest = 1e3 * np.median(timed, axis=0)
     stages = np.reshape(rest, (len(CHANNELS), -1))
     alone = np.maximum(stages[:, 1:] - stages[:, :1], 0.0)  # without what an empty network takes
     names = [ADD, *(text for op, text in enumerate(OPS) if op != SKIP)]

@@ -1,9 +1,10 @@
 """Measuring latency: interleaved rounds, so that whatever the machine does hits all networks alike.
 
 Architectures are measured in blocks that fit into memory. In a block every network is prepared and warmed up; then, in
-each round, all of them are timed once in a new random order, and the anchor network at the round's beginning. What is
-kept of a network is the median and the quartiles over the rounds; of the anchor, its median in every block, which shows
-how the machine drifted between blocks.
+each round, all of them are timed once in a new random order, and the anchor network several times among them. The
+machine's pace of the moment is taken out of every timing (:mod:`metanas.devices.pace`). What is kept of a network is
+the median and the quartiles over the rounds, and the median as it was timed; of the anchor, its median in every block,
+which shows how the machine drifted between blocks. In the end the blocks are brought to one level by the anchor.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from metanas.devices.networks import Family, ready
+from metanas.devices.pace import at_one_pace
 from metanas.devices.runtimes import Run, Runtime, load_runtime
 from metanas.devices.setting import Drift, Setting
 from metanas.errors import InvalidFileError, InvalidValueError, MetanasError
@@ -26,13 +28,14 @@ from metanas.spaces import Space
 
 ROUNDS = 15
 BLOCK = 48  # networks in memory at once
-MOST_DRIFT = 0.10  # of the anchor between blocks, beyond which latencies cannot be compared
+ANCHOR_EVERY = 12  # networks, within a round
+MOST_DRIFT = 0.25  # of the anchor between blocks, beyond which its level says too little of the others'
 WARM_UP = 2  # runs before the first round
 SHORTEST = 2e-4  # seconds: a shorter run is repeated within one timing
 
 Report = Callable[[int], None]
 _ASIDE = ".drifted"  # ending of blocks that are kept but not used
-_COLUMNS = ("index", "median", "low", "high", "anchor")
+_COLUMNS = ("index", "median", "low", "high", "timed", "anchor")
 
 
 class DriftError(MetanasError):
@@ -65,8 +68,9 @@ def measure(
         report: called with the number of architectures that are done.
 
     Returns:
-        ``index`` (as given), ``median``, ``low``, ``high`` (quartiles), each ``(n,)`` in ms, and ``anchor``, its median
-        in each block, ``(blocks,)``, in ms.
+        ``index`` (as given), ``median``, ``low``, ``high`` (quartiles), each ``(n,)`` in ms, at one pace and with the
+        anchor at one level in all blocks; ``timed``, the medians as they were timed, ``(n,)``; and ``anchor``, its
+        median in each block, ``(blocks,)``, in ms.
 
     Raises:
         InvalidValueError: nothing to measure, or an architecture twice, or no round.
@@ -85,11 +89,12 @@ def measure(
             if not path.exists():
                 values = _block(space, own, family, setting, runtime, anchor, rounds, np.random.default_rng(number))
                 with atomic_write(path) as temporary, temporary.open("wb") as file:
-                    np.savez(file, index=own, median=values["median"], low=values["low"], high=values["high"],
-                             anchor=values["anchor"])  # fmt: skip
+                    np.savez_compressed(file, allow_pickle=False, index=own, **values)
             parts.append(_read(path, own))
             report(start + len(own))
-    return {name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}
+    found = {name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}
+    level = np.repeat(np.median(found["anchor"]) / found["anchor"], [len(part["index"]) for part in parts])
+    return found | {name: found[name] * level for name in ("median", "low", "high")}
 
 
 def drift_of(anchor_text: str, medians: NDArray[np.float64], remeasured: int = 0) -> Drift:
@@ -149,12 +154,23 @@ def _block(
     for index in (anchor, *indices.tolist()):  # the anchor is the first
         network, example = ready(family, space.arch(index), setting.batch)
         runs.append(runtime.prepare(network, example, setting.threads, setting.precision))
-    low, median, high = 1e3 * np.quantile(time_rounds(runs, rounds, rng), (0.25, 0.5, 0.75), axis=0)
-    return {"median": median[1:], "low": low[1:], "high": high[1:], "anchor": median[:1]}
+    places = [0] * -(-len(indices) // ANCHOR_EVERY) + list(range(1, len(runs)))
+    seconds, rank = time_rounds([runs[place] for place in places], rounds, rng)
+    levelled, anchors = at_one_pace(seconds, rank), len(places) - len(indices)
+    low, median, high = 1e3 * np.quantile(levelled[:, anchors:], (0.25, 0.5, 0.75), axis=0)
+    return {
+        "median": median,
+        "low": low,
+        "high": high,
+        "timed": 1e3 * np.median(seconds[:, anchors:], axis=0),
+        "anchor": 1e3 * np.median(levelled[:, :anchors], keepdims=True)[0],
+    }
 
 
-def time_rounds(runs: Sequence[Run], rounds: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Warm networks up and time each once in every round, the first (the anchor) first, the others in random order.
+def time_rounds(
+    runs: Sequence[Run], rounds: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Warm networks up and time each once in every round, in a new random order.
 
     Args:
         runs: each runs one network once.
@@ -162,14 +178,16 @@ def time_rounds(runs: Sequence[Run], rounds: int, rng: np.random.Generator) -> N
         rng: draws the orders.
 
     Returns:
-        Seconds of one run, ``(rounds, len(runs))``.
+        Seconds of one run, ``(rounds, len(runs))``, and the place of each in its round, of the same shape.
     """
     repeats = [_repeats(run) for run in runs]
-    seconds = np.empty((rounds, len(runs)))
+    seconds, rank = np.empty((rounds, len(runs))), np.empty((rounds, len(runs)), dtype=np.int64)
     for number in range(rounds):
-        for place in (0, *(1 + rng.permutation(len(runs) - 1)).tolist()):
+        order = rng.permutation(len(runs))
+        rank[number, order] = np.arange(len(runs))
+        for place in order.tolist():
             seconds[number, place] = _timed(runs[place], repeats[place])
-    return seconds
+    return seconds, rank
 
 
 def _repeats(run: Run) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.devices.card import QUARTILES
-from metanas.devices.measure import SHORTEST, WARM_UP
+from metanas.devices.card import QUARTILES, TIMED
+from metanas.devices.measure import ANCHOR_EVERY, SHORTEST, WARM_UP
 from metanas.devices.networks import STANDARD, Family
+from metanas.devices.pace import NEIGHBOURS
 from metanas.devices.runtimes import load_runtime
 from metanas.devices.setting import Drift, Setting, this_host
 from metanas.nets.standard_cost import model_bytes, peak_activation_bytes, standard_cost
@@ -21,6 +22,10 @@ from metanas.tables.schema import Metric, metric
 from metanas.tables.write import write_table
 
 METHOD = "measured by metanas measure"
+_PACE = (
+    f"of the moment, taken out: the median of what {NEIGHBOURS} timings before and after have beyond "
+    "their networks' levels"
+)
 
 
 def write_latencies(
@@ -37,10 +42,11 @@ def write_latencies(
 ) -> str:
     """Write what :func:`metanas.devices.measure.measure` found; return the file's SHA-256.
 
-    The table has ``latency/<name>``, the median, and its quartiles ``latency/<name>.low`` and ``latency/<name>.high``,
-    in ms; its protocol says how one measured, its provenance where, and how the anchor drifted. Networks that were run
-    as they are written make a table that answers for them alone; pruned networks answer for their functional class.
-    Of the standard network, the exact costs are there too, as ``cost/...``: counted, for one image in float32.
+    The table has ``latency/<name>``, the median, its quartiles ``latency/<name>.low`` and ``latency/<name>.high``, all
+    without the machine's changes of pace, and ``latency/<name>.timed``, the median with them, in ms; its protocol says
+    how one measured, its provenance where, and how the anchor drifted. Networks that were run as they are written make
+    a table that answers for them alone; pruned networks answer for their functional class. Of the standard network,
+    the exact costs are there too, as ``cost/...``: counted, for one image in float32.
 
     Args:
         path: the file to write.
@@ -55,7 +61,7 @@ def write_latencies(
     """
     order = np.argsort(found["index"])
     columns: dict[str, tuple[Metric, NDArray[np.float64]]] = {}
-    for key, suffix in (("median", ""), *zip(("low", "high"), QUARTILES, strict=True)):
+    for key, suffix in (("median", ""), *zip(("low", "high"), QUARTILES, strict=True), ("timed", TIMED)):
         entry = metric(f"latency/{name}{suffix}")
         columns[entry.name] = (entry, found[key][order])
     if family.name == STANDARD:
@@ -108,6 +114,8 @@ threads = {setting.threads}
 batch = {setting.batch}  # latencies are of the whole batch
 precision = "{setting.precision}"
 rounds = {rounds}  # each network once a round, in a new random order; kept are the quartiles over the rounds
+anchor_every = {ANCHOR_EVERY}  # networks; its median brings the blocks to one level
+pace = "{_PACE}"
 warm_up = {WARM_UP}  # runs before the first round
 shortest_s = {SHORTEST}  # a shorter run is repeated within one timing
 """
@@ -119,8 +127,8 @@ def repeatability(
     """Compare two measurements of some architectures at different times.
 
     Returns:
-        ``cells``, how many; ``spearman`` between the two; ``median_difference`` and ``greatest_difference``, relative
-        to the first.
+        ``cells``, how many; ``spearman`` between the two, and ``spearman_as_timed``, the changes of pace not taken
+        out; ``median_difference`` and ``greatest_difference``, relative to the first.
     """
     own, again = first["index"].astype(np.int64), second["index"].astype(np.int64)
     place = {index: row for row, index in enumerate(own.tolist())}
@@ -130,6 +138,7 @@ def repeatability(
     return {
         "cells": len(again),
         "spearman": round(_spearman(x, y), 4),
+        "spearman_as_timed": round(_spearman(first["timed"][rows], second["timed"]), 4),
         "median_difference": round(float(np.median(off)), 4),
         "greatest_difference": round(float(off.max()), 4),
     }

@@ -44,7 +44,7 @@ def test_a_table_of_drawn_classes_can_be_queried(run: Run, tmp_path: Path) -> No
     code, _, _ = run("measure", *arguments, *SMALL)
     assert code == 0
     table = Table.open(path)
-    assert set(table.metrics) == {"latency/mine", "latency/mine.low", "latency/mine.high"}
+    assert set(table.metrics) == {f"latency/mine{ending}" for ending in ("", ".low", ".high", ".timed")}
     index = int(table.archs[1])
     code, out, _ = run("query", path, index, "--metric", "latency/mine", "--json")
     assert code == 0
