@@ -35,6 +35,9 @@ def command(
     table: Annotated[
         str | None, typer.Option(help="Score the architectures of this table (a name, or an .h5 file).")
     ] = None,
+    pooled: Annotated[
+        int, typer.Option(help="Score all classes of nb201-conv and so many drawn ones with pooling, as tables do.")
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Write a table (.h5) of the scores; goes on where it stopped.")
     ] = None,
@@ -52,6 +55,8 @@ def command(
 
         metanas score --task fashion_mnist --space nb201-conv --out scores.h5
 
+        metanas score --task fashion_mnist --pooled 600 --out scores.h5
+
         metanas score --task fashion_mnist --table nb201/fashion_mnist-v1 --seeds 0-2 --out scores.h5
 
         metanas query scores.h5 1462
@@ -64,8 +69,8 @@ def command(
     wanted = parse_numbers(seeds, "--seeds")
     found, plan = load_task(task), load_protocol(protocol)
     if archs:
-        if table is not None or out is not None:
-            msg = "Named architectures are scored and shown; --table and --out go with none named."
+        if table is not None or out is not None or pooled:
+            msg = "Named architectures are scored and shown; --table, --pooled and --out go with none named."
             raise InvalidValueError(msg)
         home = load_space(space)
         indices = [int(arch) if arch.strip().isdecimal() else home.index(home.parse(arch)) for arch in archs]
@@ -74,20 +79,27 @@ def command(
     if out is None:
         msg = "Name architectures to see their scores, or say with --out FILE.h5 where those of the whole space go."
         raise InvalidValueError(msg)
-    name, rows = _rows(space, table)
+    if table is not None and pooled:
+        msg = f"--table says what is scored, and so does --pooled {pooled}: give one of the two."
+        raise InvalidValueError(msg)
+    name, rows = _rows(space, table, pooled)
     _write(out, name, rows, found, plan, wanted, score, examples, as_json)
 
 
-def _rows(space: str, table: str | None) -> tuple[str, NDArray[np.integer]]:
+def _rows(space: str, table: str | None, pooled: int) -> tuple[str, NDArray[np.integer]]:
     import numpy as np
 
     from metanas.spaces import listed, load_space
+    from metanas.tables.sample import PART, WHOLE, drawn_classes
+    from metanas.tables.shards import representatives
 
     if table is not None:
         from metanas.tables import open_table
 
         opened = open_table(table)
         return opened.space_name, opened.archs
+    if pooled:
+        return WHOLE, np.sort(np.concatenate([representatives(PART), drawn_classes(pooled)]))
     home = listed(load_space(space))
     return space, np.unique(home.canonical_indices[home.indices])
 

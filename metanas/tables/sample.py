@@ -18,6 +18,19 @@ def pooled_classes() -> tuple[int, ...]:
     return tuple(np.random.default_rng(0).permutation(rest).tolist())
 
 
+def drawn_classes(pooled: int) -> tuple[int, ...]:
+    """Return the first so many of :func:`pooled_classes`.
+
+    Raises:
+        InvalidValueError: there are not so many.
+    """
+    drawn = pooled_classes()
+    if not 1 <= pooled <= len(drawn):
+        msg = f"There are 1 to {len(drawn):,} classes with pooling to be drawn, but {pooled:,} are asked for."
+        raise InvalidValueError(msg)
+    return drawn[:pooled]
+
+
 def sampled_plan(task: str, protocol: ProtocolLike, pooled: int, *, name: str | None = None) -> Plan:
     """Plan a table of all 1,011 classes without pooling and a fixed random sample of those with pooling.
 
@@ -33,10 +46,7 @@ def sampled_plan(task: str, protocol: ProtocolLike, pooled: int, *, name: str | 
     Raises:
         InvalidValueError: there are not so many.
     """
-    drawn = pooled_classes()
-    if not 1 <= pooled <= len(drawn):
-        msg = f"There are 1 to {len(drawn):,} classes with pooling to be drawn, but {pooled:,} are asked for."
-        raise InvalidValueError(msg)
-    family = "nb201-full" if pooled == len(drawn) else "nb201-sampled"
+    drawn = drawn_classes(pooled)
+    family = "nb201-full" if pooled == len(pooled_classes()) else "nb201-sampled"
     own = name or f"{family}/{task_of(task).name}"
-    return make_plan(WHOLE, task, protocol, name=own, indices=representatives(PART), more=drawn[:pooled])
+    return make_plan(WHOLE, task, protocol, name=own, indices=representatives(PART), more=drawn)

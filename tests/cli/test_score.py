@@ -9,6 +9,7 @@ import pytest
 
 from metanas.cli import main
 from metanas.tables import Table, open_table
+from metanas.tables.sample import pooled_classes
 
 
 def test_scores_of_named_architectures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,3 +63,19 @@ def test_what_cannot_be_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["score", "--task", "optdigits", "1462", "--score", "synflo"]) == 2
     assert "Did you mean 'synflow'?" in capsys.readouterr().err
     assert main(["score", "--task", "optdigits", "1462", "--examples", "1"]) == 2
+    pooled = ["score", "--task", "optdigits", "--out", str(tmp_path / "a.h5"), "--pooled"]
+    assert main([*pooled, "4034"]) == 2
+    assert "1 to 4,033 classes with pooling" in capsys.readouterr().err
+    assert main([*pooled, "5", "--table", "nb201/fashion_mnist-v1"]) == 2
+    assert "give one of the two" in capsys.readouterr().err
+
+
+def test_drawn_classes_with_pooling_are_those_of_sampled_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scores.h5"
+    assert main(["score", "--task", "optdigits", "--pooled", "7", "--score", "params", "--out", str(out)]) == 0
+    assert "1,018 architectures" in capsys.readouterr().out
+    table = Table(out)
+    assert table.space_name == "nb201"
+    assert set(pooled_classes()[:7]) < set(table.archs.tolist())
