@@ -2,7 +2,7 @@
 
     python benchmarks/proxies.py speed                    # scores a second, one by one and batched
     python benchmarks/proxies.py published --cells 300    # on the standard NAS-Bench-201 network (an hour of one core)
-    python benchmarks/proxies.py worth                    # on a table, with the scores of `metanas score`
+    python benchmarks/proxies.py worth                    # on all tables, with the published scores
 
 ``published`` compares with the tables in ``../shared/published`` (or the folder that METANAS_PUBLISHED names). It goes
 on where it was stopped: scored cells are kept in ``work/proxies/``. ``published`` and ``worth`` write their figures
@@ -40,6 +40,9 @@ RUNNING_ZEN = "zen, running variances"
 EXAMPLES = {"zen": 8, RUNNING_ZEN: 8, "naswot": 16, "jacov": 16, **dict.fromkeys(PARTS, 4)}  # others look at none
 PUBLISHED_NAMES = {"naswot": "nwot", RUNNING_ZEN: "zen"}  # where the published file names a score otherwise
 GAUSSIAN = ("naswot", "jacov")  # these need inputs, and get noise here
+SIZES = ("params", "flops")
+AVERAGE = "*rank average of all*"
+Floats = NDArray[np.float64]
 SCORED = ("synflow", "zen", RUNNING_ZEN, "l2_norm", *GAUSSIAN, *PARTS)
 
 
@@ -165,60 +168,86 @@ def kendall(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(kendalltau(ranks(a), ranks(b)).statistic)
 
 
-def worth(table_name: str, scores_file: Path) -> None:
-    """Say how well each score, and some of them together, rank the architectures of a table."""
-    from metanas.tables import Table, open_table
+def worth() -> None:
+    """Say how well each score, and some of them together, rank the architectures of each task's table."""
+    from metanas.proxies import load_scores, scored_tasks
+    from metanas.tables import load_table, table_names
 
-    table, scores = open_table(table_name), Table(scores_file)
-    accuracy = table.column("validation/accuracy")
-    values = {
-        name.removeprefix("proxy/"): scores.query(table.archs, name, missing="nan")
-        for name in scores.metrics
-        if not name.endswith(".seconds")
-    }
-    seconds = {name: scores.column(f"proxy/{name}.seconds") for name in values}
-    singles = list(values)
-    best = max(singles, key=lambda name: spearman(values[name], accuracy))
-    data = {name: values[name] for name in singles if name not in ("params", "flops", "az_nas")}
-    combined = {
-        "AZ-NAS": aggregate("az_nas", values),
-        "rank average of all": aggregate("rank_average", values),
-        "log-rank sum of all": aggregate("log_rank_sum", values),
-        "rank average, params and flops left out": aggregate("rank_average", data),
-    }
-    top = np.argsort(-accuracy, kind="stable")[: round(0.1 * len(accuracy))]
-    lines = [
-        f"`{table.name}` ({len(table):,} classes, mean validation accuracy of {len(table.seeds)} seeds), scores "
-        f"`{scores.name}` ({len(scores.seeds)} seeds of the scores). Best single score: **{best}**.",
-        "",
-        "| score | Spearman, all | tau, all | Spearman, top decile | tau, top decile | not defined | ms a score |",
-        "|---|---|---|---|---|---|---|",
-    ]
-
-    def row(name: str, column: NDArray[np.float64], cost: str) -> str:
-        figures = [f"{measure(column[rows], accuracy[rows]):.3f}" for rows in (slice(None), top) for measure in BOTH]
-        return f"| {name} | {' | '.join(figures)} | {int(np.isnan(column).sum())} | {cost} |"
-
-    for name in sorted(singles, key=lambda name: -spearman(values[name], accuracy)):
-        lines.append(row(name, values[name], f"{1e3 * float(np.mean(seconds[name])):.2f}"))
-    for name, column in combined.items():
-        lines.append(row(f"*{name}*", column, "–"))
-    lines += ["", f"Top decile: the {len(top)} best by mean validation accuracy. " + ceiling(table, accuracy)]
+    tasks = [task for task in scored_tasks() if f"nb201/{task}" in table_names()]
+    values, truth, seconds = {}, {}, []
+    for task in tasks:
+        table, scores = load_table(f"nb201/{task}"), load_scores(task)
+        names = [name for name in scores.metrics if not name.endswith(".seconds")]
+        own = {name.removeprefix("proxy/"): scores.query(table.archs, name, missing="nan") for name in names}
+        data = {name: column for name, column in own.items() if name not in SIZES}
+        values[task] = own | {
+            AVERAGE: aggregate("rank_average", own),
+            "*rank average, params and flops left out*": aggregate("rank_average", data),
+            "*log-rank sum of all*": aggregate("log_rank_sum", own),
+            "*AZ-NAS*": aggregate("az_nas", own),
+        }
+        truth[task] = table.column("validation/accuracy")
+        seconds.append({name: float(np.mean(scores.column(f"proxy/{name}.seconds"))) for name in own})
+    every = list(dict.fromkeys(name for own in values.values() for name in own))
+    lines = ["Spearman's correlation and Kendall's tau (small), over the 1,011 classes of each table:", ""]
+    lines += matrix(every, tasks, values, truth, 1.0, seconds)
+    lines += ["", "The same in each table's top decile, by validation accuracy (the mean of its seeds):", ""]
+    lines += matrix(every, tasks, values, truth, 0.1, seconds)
+    lines += ["", *summary(every, tasks, values, truth)]
     write_figures("worth", lines)
 
 
-def ceiling(table: object, accuracy: NDArray[np.float64]) -> str:
-    """Return a sentence on how well one seed ranks as another does."""
-    first, second = (table.column("validation/accuracy", seed=seed) for seed in table.seeds[:2])  # type: ignore[attr-defined]
-    top = np.argsort(-accuracy, kind="stable")[: round(0.1 * len(accuracy))]
-    return (
-        f"For comparison, one seed of the training against another: Spearman {spearman(first, second):.3f}, "
-        f"tau {kendall(first, second):.3f} over all classes, {spearman(first[top], second[top]):.3f} and "
-        f"{kendall(first[top], second[top]):.3f} in the top decile (chosen by both)."
-    )
+def matrix(
+    every: list[str],
+    tasks: list[str],
+    values: dict[str, dict[str, Floats]],
+    truth: dict[str, Floats],
+    share: float,
+    seconds: list[dict[str, float]],
+) -> list[str]:
+    """Return the lines of a table: a row a score, a column a task."""
+    rows = {}
+    for name in every:
+        pairs = [both(values[task].get(name), truth[task], share) for task in tasks]
+        means = np.nanmean(pairs, axis=0)
+        cells = [f"{rho:.2f} <sub>{tau:.2f}</sub>" if rho == rho else "–" for rho, tau in (means, *pairs)]
+        cost = [own[name] for own in seconds if name in own]
+        cells.append(f"{1e3 * float(np.mean(cost)):.2f}" if cost else "–")
+        rows[name] = (means[0], f"| {name} | {' | '.join(cells)} |")
+    single = sorted((name for name in every if "*" not in name), key=lambda name: -rows[name][0])
+    order = [*single, *(name for name in every if "*" in name)]
+    head = ["score", "mean", *(task.removesuffix("-v1") for task in tasks), "ms a score"]
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(rows[name][1] for name in order)]
 
 
-BOTH = (spearman, kendall)
+def both(values: Floats | None, truth: Floats, share: float) -> tuple[float, float]:
+    """Return Spearman's correlation and tau among the best share of the classes; NaN where there are no values."""
+    if values is None:
+        return np.nan, np.nan
+    top = np.argsort(-truth, kind="stable")[: round(share * len(truth))]
+    return spearman(values[top], truth[top]), kendall(values[top], truth[top])
+
+
+def summary(
+    every: list[str], tasks: list[str], values: dict[str, dict[str, Floats]], truth: dict[str, Floats]
+) -> list[str]:
+    """Return sentences: the ensemble against the best single score and against parameters."""
+    lines = []
+    for share, where in ((1.0, "over all classes"), (0.1, "in the top decile")):
+        rho = {name: [both(values[task].get(name), truth[task], share)[0] for task in tasks] for name in every}
+        single = {name: own for name, own in rho.items() if "*" not in name}
+        best = max(single, key=lambda name: float(np.mean(single[name])))
+        ahead = [sum(a > b for a, b in zip(rho[best], rho[other], strict=True)) for other in ("params", AVERAGE)]
+        each = [max(single, key=lambda name, place=place: single[name][place]) for place in range(len(tasks))]
+        wins = {name: each.count(name) for name in sorted(set(each), key=lambda name: -each.count(name))}
+        lines.append(
+            f"- {where.capitalize()} the best single score by its mean is **{best}** ({np.mean(rho[best]):.2f}; params "
+            f"{np.mean(rho['params']):.2f}, rank average {np.mean(rho[AVERAGE]):.2f}); on {ahead[0]} of {len(tasks)} "
+            f"tasks it is ahead of params, on {ahead[1]} of the rank average. The best of each task: "
+            + ", ".join(f"{name} on {count}" for name, count in wins.items())
+            + "."
+        )
+    return lines
 
 
 def main() -> None:
@@ -228,15 +257,13 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=None, help="48 for speed, 300 for published")
     parser.add_argument("--task", default="fashion_mnist")
     parser.add_argument("--names", default=";".join(SCORED), help="scores, with ; between them")
-    parser.add_argument("--table", default="nb201/fashion_mnist-v1")
-    parser.add_argument("--scores", type=Path, default=ROOT / "benchmark_data" / "scores" / "fashion_mnist-v1.h5")
     options = parser.parse_args()
     if options.action == "speed":
         speed(options.task, options.cells or 48)
     elif options.action == "published":
         published(options.cells or 300, options.names.split(";"))
     else:
-        worth(options.table, options.scores)
+        worth()
 
 
 if __name__ == "__main__":
