@@ -7,10 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from metanas.tables.card import show
+from metanas.tables.schema import BESIDE, QUARTILES
 from metanas.tables.table import Table
-
-QUARTILES = (".low", ".high")  # endings of the metrics beside a latency
-TIMED = ".timed"
 
 
 def card(table: Table) -> str:
@@ -48,7 +46,7 @@ def _lines(table: Table) -> Iterator[str]:
     yield "| metric | unit | least | 25 % | median | 75 % | greatest | interquartile range of the rounds |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, entry in table.metrics.items():
-        if name.endswith((*QUARTILES, TIMED)):
+        if name.endswith(BESIDE):
             continue
         column = table.column(name)
         figures = " | ".join(

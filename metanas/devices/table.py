@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metanas.devices.card import QUARTILES, TIMED
 from metanas.devices.measure import ANCHOR_EVERY, SHORTEST, WARM_UP
 from metanas.devices.networks import STANDARD, Family
 from metanas.devices.pace import NEIGHBOURS
@@ -18,7 +17,7 @@ from metanas.devices.runtimes import load_runtime
 from metanas.devices.setting import Drift, Setting, this_host
 from metanas.nets.standard_cost import model_bytes, peak_activation_bytes, standard_cost
 from metanas.spaces import Space
-from metanas.tables.schema import Metric, metric
+from metanas.tables.schema import QUARTILES, TIMED, Metric, metric
 from metanas.tables.write import write_table
 
 METHOD = "measured by metanas measure"

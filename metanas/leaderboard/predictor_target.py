@@ -17,6 +17,7 @@ from metanas.leaderboard.predictor_board import PredictorBoard
 from metanas.leaderboard.setting import open_table
 from metanas.spaces import ListedSpace, listed, load_space
 from metanas.tables import Table, table_names
+from metanas.tables.schema import BESIDE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -163,7 +164,7 @@ def _other_devices(board: PredictorBoard, space: ListedSpace, tables: Sequence[T
     held: dict[str, Table] = {}  # column -> the table that holds it
     for table in tables:
         for name in table.metrics:
-            if name.startswith(board.metric.partition(DEVICE)[0]) and not name.endswith((".low", ".high")):
+            if name.startswith(board.metric.partition(DEVICE)[0]) and not name.endswith(BESIDE):
                 held.setdefault(name, table)
     start = board.metric.partition(DEVICE)[0]
     known = [name.removeprefix(start) for name in held]

@@ -14,6 +14,7 @@ from metanas.predictors.transfer_gp import TransferGP
 from metanas.published_predictors.store import Config, read_arrays
 from metanas.spaces import load_space
 from metanas.tables import Table
+from metanas.tables.schema import BESIDE
 
 SOURCES = "sources.npz"
 PUBLISHED = "latency"
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 def latency_columns(tables: Sequence[Table]) -> dict[str, Floats]:
     """Return the latencies of every device of some tables by index, ``(index range,)``, NaN = not measured.
 
-    Quartiles (``.low``, ``.high``) are left out.
+    What stands beside a latency (quartiles, medians as timed) is left out.
 
     Raises:
         InvalidFileError: a table of a space without a list, or of another space than the first.
@@ -36,7 +37,7 @@ def latency_columns(tables: Sequence[Table]) -> dict[str, Floats]:
             msg = f"Latencies must be of one space with a list, but table {table.name} is of {table.space_name!r}."
             raise InvalidFileError(msg)
         for name in table.metrics:
-            if name.startswith(_METRIC) and not name.endswith((".low", ".high")):
+            if name.startswith(_METRIC) and not name.endswith(BESIDE):
                 values = np.append(table.column(name), np.nan)[table.row_of_index]
                 found.setdefault(name.removeprefix(_METRIC), values)
     return found

@@ -32,6 +32,9 @@ _KNOWN: dict[str, tuple[str, Direction]] = {
     "peak_activation_bytes": ("B", "minimize"),
 }
 BY_DEVICE: dict[str, tuple[str, Direction]] = {"latency": ("ms", "minimize"), "energy": ("mJ", "minimize")}
+QUARTILES = (".low", ".high")  # endings of metrics beside a measured latency: its quartiles, …
+TIMED = ".timed"  # … and the median as it was timed, the machine's changes of pace not taken out
+BESIDE = (*QUARTILES, TIMED)
 _UNTRAINED = ("latency", "energy", "proxy")  # known without training, so that they have no epochs
 _NAME = re.compile(r"[a-z]+/[a-z0-9_.-]+")
 
