@@ -110,6 +110,8 @@ class Board(_Part):
         devices: each table is searched once for each of them; ``{device}`` stands for it in the names of metrics.
         columns: the tables that hold metrics which the searched table does not, by metric; ``{task}`` in the name of
             such a table stands for the searched table's task.
+        by_class: a table of ``columns`` that holds architectures as they are written, dead operations included, is read
+            at the representative of each functional class: the network that one would deploy.
         outcome: what a trial is answered with: ``"mean"``, the mean over the measured seeds; ``"seed"``, one of them;
             ``"drawn"``, the mean and drawn noise (:mod:`metanas.outcomes`). The incumbent is chosen by what was
             answered; what it is worth is the mean in every case.
@@ -132,6 +134,7 @@ class Board(_Part):
     scores: tuple[Untrained, ...] = ()
     devices: tuple[str, ...] = ()
     columns: dict[Untrained, str] = Field(default_factory=dict)
+    by_class: bool = False
     outcome: Literal["mean", "seed", "drawn"] = "mean"
     surrogate: bool = False
 
@@ -237,8 +240,9 @@ class Board(_Part):
                 del decisive[name]
         if decisive["outcome"] == "mean":
             del decisive["outcome"]
-        if not decisive["surrogate"]:
-            del decisive["surrogate"]
+        for name in ("surrogate", "by_class"):
+            if not decisive[name]:
+                del decisive[name]
         if decisive["report"]["limit"] is None:
             del decisive["report"]["limit"]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -189,9 +189,10 @@ def _by_index(table: Columns, name: str, board: Board) -> NDArray[np.float64]:
     if name not in table.metrics:
         kind = f"metric of table {table.name}"
         raise UnknownNameError(kind, name, table.metrics)
-    n_indices = len(listed(load_space(board.space)).canonical_indices)
-    if table.row_of_index is None or len(table.row_of_index) != n_indices:
+    representatives = listed(load_space(board.space)).canonical_indices
+    if table.row_of_index is None or len(table.row_of_index) != len(representatives):
         msg = f"Board {board.name} searches {board.space!r}, but table {table.name} is of {table.space_name!r}."
         raise InvalidFileError(msg)
     values = np.append(table.column(name), np.nan)
-    return values[table.row_of_index]
+    by_class = board.by_class and isinstance(table, Table) and table.as_written
+    return values[table.row_of_index[representatives] if by_class else table.row_of_index]

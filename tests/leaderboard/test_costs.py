@@ -17,6 +17,7 @@ from metanas.leaderboard.hypervolume import hypervolume, scaled
 from metanas.leaderboard.pareto import offered, plot_fronts
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.runner import Done, Job, earlier_runs, run_all
+from metanas.leaderboard.setting import make_setting
 from metanas.leaderboard.submission import read_run
 from metanas.leaderboard.summary import as_json, sections
 from metanas.leaderboard.verification import verify
@@ -277,6 +278,24 @@ def test_columns_of_another_space_are_refused(limited: dict[str, Any], table: Ta
     board = Board.model_validate(limited | {"columns": {"latency/phone": str(path)}, "scores": ()})
     with pytest.raises(InvalidFileError, match="is of 'nb101'"):
         Judge(board, table)
+
+
+def test_latencies_of_cells_as_written_are_read_by_class(limited: dict[str, Any], table: Table, tmp_path: Path) -> None:
+    """Only the representatives were measured, dead operations and all."""
+    path, own = tmp_path / "device.h5", np.unique(SPACE.canonical_indices[INDICES])
+    values = np.random.default_rng(6).uniform(1, 10, len(own))
+    write_table(
+        path, name="made/device-v1", space="nb201", task="searched", arch_index=own, seeds=(), epochs=(),
+        metrics={"latency/phone": (metric("latency/phone"), values)}, protocol="", provenance={}, as_written=True,
+    )  # fmt: skip
+    content = limited | {"columns": {"latency/phone": str(path)}, "scores": ("latency/phone",)}
+    with pytest.raises(NotMeasuredError, match="latency/phone"):
+        Judge(Board.model_validate(content), table)
+    board = Board.model_validate(content | {"by_class": True})
+    assert board.rules_sha256 != Board.model_validate(content).rules_sha256
+    known = make_setting(board, table).known["latency/phone"]
+    by_index = dict(zip(own.tolist(), values.tolist(), strict=True))
+    assert known[INDICES].tolist() == [by_index[twin] for twin in SPACE.canonical_indices[INDICES].tolist()]
 
 
 def test_rules_with_costs_have_a_hash_of_their_own(
