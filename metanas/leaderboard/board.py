@@ -107,7 +107,8 @@ class Board(_Part):
             the hypervolume of what is not dominated, instead of an incumbent.
         constraints: limits that the incumbent must keep.
         scores: what strategies know of every architecture beforehand; see :attr:`metanas.problem.Problem.scores`.
-        devices: each table is searched once for each of them; ``{device}`` stands for it in the names of metrics.
+        devices: each table is searched once for each of them; ``{device}`` stands for it in the names of metrics, and
+            of the tables of ``columns``.
         columns: the tables that hold metrics which the searched table does not, by metric; ``{task}`` in the name of
             such a table stands for the searched table's task.
         by_class: a table of ``columns`` that holds architectures as they are written, dead operations included, is read
@@ -215,7 +216,7 @@ class Board(_Part):
 
     def columns_on(self, device: str | None, task: str) -> dict[str, str]:
         """Return metric -> name of the table that holds it."""
-        return {_on(name, device): table.replace(TASK, task) for name, table in self.columns.items()}
+        return {_on(name, device): _on(table, device).replace(TASK, task) for name, table in self.columns.items()}
 
     def make_rules(self, workers: int | None = None) -> Rules:
         """Return the rules of a run, with another number of workers if one is given."""
