@@ -88,7 +88,13 @@ def _accuracy(task: str, archs: list[str]) -> _Answer:
 def _latency(device: Path, sources: list[str], archs: list[str]) -> _Answer:
     from metanas.devices.setting import read_device
     from metanas.errors import InvalidFileError, UnknownNameError
-    from metanas.published_predictors.latency import PUBLISHED, few_shot, latency_columns, published_columns
+    from metanas.published_predictors.latency import (
+        PUBLISHED,
+        completed,
+        few_shot,
+        latency_columns,
+        published_columns,
+    )
     from metanas.published_predictors.store import find_config
     from metanas.spaces import load_space
     from metanas.tables import open_table
@@ -116,6 +122,7 @@ def _latency(device: Path, sources: list[str], archs: list[str]) -> _Answer:
         columns, where = published_columns(config, folder), config.name
     indices = _indices(space, archs)
     columns.pop(known.name, None)  # what is asked must not answer
+    columns = completed(space, columns, indices)
     predictor, measured = few_shot(known, columns)
     mean, std = predictor.predict(indices)
     assert std is not None

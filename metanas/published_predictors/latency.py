@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from metanas.devices.setting import DeviceFile
 from metanas.errors import InvalidFileError, InvalidValueError
 from metanas.predictors.transfer_gp import TransferGP
 from metanas.published_predictors.store import Config, read_arrays
-from metanas.spaces import load_space
+from metanas.spaces import Space, listed, load_space
 from metanas.tables import Table
 from metanas.tables.schema import BESIDE
 
 SOURCES = "sources.npz"
 PUBLISHED = "latency"
 _METRIC = "latency/"
+_LEARNED_FROM = 2500  # measured architectures, at most
+_AT_ONCE = 2000  # architectures predicted at once
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +58,39 @@ def published_columns(config: Config, folder: Path) -> dict[str, Floats]:
         raise InvalidFileError(msg)
     matrix = arrays["latency_ms"].astype(np.float64)
     return dict(zip(arrays["names"].tolist(), matrix.T, strict=True))
+
+
+def completed(
+    space: Space, columns: Mapping[str, Floats], wanted: NDArray[np.int64] | None = None
+) -> dict[str, Floats]:
+    """Return columns in which what a device did not measure is predicted from what it did.
+
+    A device that measured a part of the space (one cell of every function, say) says nothing of the others by itself;
+    a Gaussian process on the cell as it is written, on logarithms and without sources
+    (:mod:`metanas.predictors.transfer_gp`), does.
+
+    Args:
+        space: space of the architectures, with a list of them.
+        columns: latencies by index, ``(index range,)``, NaN = not measured.
+        wanted: only these indices; all of the space if None.
+
+    Raises:
+        InvalidValueError: a device that measured fewer than two architectures.
+    """
+    indices = listed(space).indices
+    wanted = indices if wanted is None else np.unique(wanted)
+    found = {}
+    for name, values in columns.items():
+        missing = wanted[~np.isfinite(values[wanted])]
+        found[name] = values
+        if len(missing):
+            known = indices[np.isfinite(values[indices])]
+            known = np.random.default_rng(0).permutation(known)[:_LEARNED_FROM]
+            predictor = TransferGP(space, np.random.default_rng(0), log=True).fit(known, values[known])
+            found[name] = values.copy()
+            for part in np.array_split(missing, math.ceil(len(missing) / _AT_ONCE)):
+                found[name][part] = predictor.predict(part).mean
+    return found
 
 
 def few_shot(device: DeviceFile, columns: Mapping[str, Floats]) -> tuple[TransferGP, Floats]:

@@ -21,6 +21,7 @@ from metanas.extras import require
 from metanas.predictors import make_predictor
 from metanas.published_predictors import find_config, published_predictor_names
 from metanas.published_predictors.accuracy import AccuracyPredictor, load_accuracy
+from metanas.published_predictors.latency import completed, latency_columns
 from metanas.published_predictors.making import SETTINGS, make_accuracy, make_latency
 from metanas.published_predictors.store import publish
 from metanas.published_predictors.trees import Trees
@@ -320,3 +321,27 @@ def test_predicting_accuracy_loads_no_library_of_learning(place: Path) -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     loaded = set(result.stdout.splitlines()[-1].split())
     assert not loaded & {"torch", "sklearn", "xgboost", "scipy", "h5py", "torch_geometric"}
+
+
+def test_devices_that_measured_a_part_of_the_space_answer_for_all_of_it(
+    latencies: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = latency_columns([latencies])
+    some = np.random.default_rng(0).choice(CLASSES, 150, replace=False)
+    part = {name: np.full_like(values, np.nan) for name, values in whole.items()}
+    for name, values in whole.items():
+        part[name][some] = values[some]
+    [(name, filled)] = completed(CONV, {"one": part["one"]}).items()
+    np.testing.assert_array_equal(filled[some], whole[name][some])
+    left = np.setdiff1d(CONV.indices, some)
+    assert np.corrcoef(np.log(filled[left]), np.log(whole[name][left]))[0, 1] > 0.8
+    columns = {f"latency/{name}": values[CLASSES] for name, values in part.items()}
+    half = write(tmp_path / "half.h5", "devices/half-v1", columns, "nb201-standard")
+    unseen = int(CLASSES[np.isnan(columns["latency/one"])][5])
+    device = device_toml(tmp_path / "mine.toml", latencies)
+    [answer] = predicted(capsys, "--device", device, "--sources", half.path, unseen)
+    assert answer["predicted"]["mean"] > 0
+    made = make_latency([half])
+    assert made.fields["figures"]["least_spearman_of_what_was_not_measured"] > 0.5
+    assert "set aside" in made.card
+    assert "set aside" not in make_latency([latencies]).card
