@@ -86,6 +86,8 @@ def _accuracy(task: str, archs: list[str]) -> _Answer:
 
 
 def _latency(device: Path, sources: list[str], archs: list[str]) -> _Answer:
+    import numpy as np
+
     from metanas.devices.setting import read_device
     from metanas.errors import InvalidFileError, UnknownNameError
     from metanas.published_predictors.latency import (
@@ -122,7 +124,8 @@ def _latency(device: Path, sources: list[str], archs: list[str]) -> _Answer:
         columns, where = published_columns(config, folder), config.name
     indices = _indices(space, archs)
     columns.pop(known.name, None)  # what is asked must not answer
-    columns = completed(space, columns, indices)
+    timed = _indices(space, [cell.arch for cell in known.cells])
+    columns = completed(space, columns, np.append(indices, timed))
     predictor, measured = few_shot(known, columns)
     mean, std = predictor.predict(indices)
     assert std is not None
