@@ -43,6 +43,7 @@ VARIANTS: dict[str, dict[str, dict[str, object]]] = {
     "rate.01-epochs8": {"training": {"learning_rate": 0.01, "epochs": 8}},
     "stem3": {"network": {"stem_kernel": 3}},
     "width8": {"network": {"channels": 8}},
+    "width8-epochs2": {"network": {"channels": 8}, "training": {"epochs": 2}},
     "cells2": {"network": {"cells": 2}},
     "stages2": {"network": {"stages": 2}},
     "size16-epochs2": {"network": {"resolution": 16}, "training": {"epochs": 2}},
