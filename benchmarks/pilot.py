@@ -13,13 +13,16 @@ into ``docs/pilot.md``, and draws that as a plot.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import time
 import tomllib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from metanas.files import atomic_write, atomic_write_text
 from metanas.protocol import Protocol, load_protocol
@@ -106,6 +109,18 @@ def load(variant: str, task_name: str) -> dict[str, NDArray[np.float64]]:
     }
 
 
+def between_seeds(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the mean rank correlation of a seed of the one with *another* seed of the other, ``(cells, seeds)``."""
+    ranks = [rankdata(values, axis=0) for values in (first, second)]
+    pairs = itertools.permutations(range(min(first.shape[1], second.shape[1])), 2)
+    return float(np.mean([np.corrcoef(ranks[0][:, a], ranks[1][:, b])[0, 1] for a, b in pairs]))
+
+
+def likeness(base: NDArray[np.float64], own: NDArray[np.float64]) -> float:
+    """Return how alike two variants would rank cells if neither had noise: Spearman's correction for attenuation."""
+    return between_seeds(base, own) / math.sqrt(between_seeds(base, base) * between_seeds(own, own))
+
+
 def rows() -> list[dict[str, object]]:
     """Return one row of figures for every variant and task that has at least two seeds."""
     found = []
@@ -114,15 +129,22 @@ def rows() -> list[dict[str, object]]:
         for task in tasks:
             arrays = load(variant, task)
             if arrays and len(arrays["index"]) >= FEWEST:
-                found.append(figures(variant, task, arrays))
+                found.append(figures(variant, task, arrays, load("base", task)))
     return found
 
 
-def figures(variant: str, task: str, arrays: dict[str, NDArray[np.float64]]) -> dict[str, object]:
+def figures(
+    variant: str, task: str, arrays: dict[str, NDArray[np.float64]], base: dict[str, NDArray[np.float64]]
+) -> dict[str, object]:
     """Return one row of the report."""
     row: dict[str, object] = {"variant": variant, "task": task}
-    row["cells"], row["seeds"] = arrays["index"].shape
     accuracy, loss = arrays["validation.accuracy"][..., -1], -arrays["validation.cross_entropy"][..., -1]
+    row["cells"], row["seeds"] = arrays["index"].shape
+    both = np.intersect1d(arrays["index"][:, 0], base["index"][:, 0]) if base else np.empty(0)
+    there = [np.isin(values["index"][:, 0], both) for values in (base, arrays)] if len(both) else []
+    row["ranks as base"] = (
+        likeness(base["validation.accuracy"][there[0], :, -1], accuracy[there[1]]) if len(both) >= FEWEST else "–"
+    )
     row["median accuracy"] = float(np.median(accuracy))
     row["noise"] = float(np.sqrt(accuracy.var(1, ddof=1).mean()))
     row["seconds"] = float(arrays["whole"].mean())
