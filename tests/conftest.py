@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it when it is first
 # Nothing here is judged by the time it takes; and what fails once must fail again.
 settings.register_profile("metanas", deadline=None, derandomize=True, database=None)
 settings.load_profile("metanas")
+
+
+@pytest.fixture(autouse=True)
+def seeded_torch() -> None:
+    """Start every test from the same weights: torch's layers draw theirs from its global generator."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")
