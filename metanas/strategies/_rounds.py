@@ -35,6 +35,7 @@ class Rounds(ABC):
         self._rng = rng
         self._initial = initial
         self._queue: list[int] = []
+        self._next_fit = 0.0  # number of examples
 
     def ask(self) -> Trial:
         """Return a random architecture, later the next of the round."""
@@ -53,6 +54,13 @@ class Rounds(ABC):
     def tell(self, observation: Observation) -> None:
         """Take in a score."""
         self._archive.tell(observation)
+
+    def _grown(self, examples: Examples, growth: float) -> bool:
+        """Return whether there are ``growth`` times as many examples as when this was last true."""
+        grown = len(examples.indices) >= self._next_fit
+        if grown:
+            self._next_fit = len(examples.indices) * growth
+        return grown
 
     @abstractmethod
     def _round(self, examples: Examples) -> Sequence[int]:
