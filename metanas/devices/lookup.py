@@ -34,7 +34,7 @@ from metanas.devices.setting import Host, Setting, as_toml, this_host
 from metanas.errors import InvalidFileError
 from metanas.files import atomic_write_text
 from metanas.nets.nb201_standard import operation
-from metanas.nets.standard_cost import CELLS, CHANNELS, SIZE
+from metanas.nets.standard_program import CELLS, CHANNELS, SIZE
 from metanas.spaces.nb201 import EDGES, OPS, SKIP, SPACE
 
 ADD = "add"

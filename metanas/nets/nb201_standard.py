@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from metanas.arch import Arch
 from metanas.nets.plain import BN_EPSILON, BN_MOMENTUM, pool
-from metanas.nets.standard_cost import CELLS, CHANNELS, standard_cost
+from metanas.nets.standard_cost import standard_cost
+from metanas.nets.standard_program import CELLS, CHANNELS
 from metanas.spaces.nb201 import CONV_1X1, CONV_3X3, EDGES, NONE, POOL, SKIP, SPACE
 
 __all__ = ["StandardNetwork", "standard_cost", "standard_network"]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from metanas.arch import Arch
+from metanas.nets.standard_program import CELLS, CHANNELS, SIZE, standard_program
 from metanas.spaces.nb201 import CONV_1X1, CONV_3X3, SPACE
-
-CHANNELS = (16, 32, 64)
-CELLS = 5  # in each stage
-SIZE = 32  # pixels
 
 _TAPS = {CONV_1X1: 1, CONV_3X3: 9}
 _FLOAT32 = 4  # bytes
@@ -63,6 +60,4 @@ def peak_activation_bytes(arch: Arch, classes: int = 10) -> int:
     Raises:
         InvalidArchError: not a cell of ``nb201``.
     """
-    from metanas.nets.standard_program import standard_program  # it needs the sizes above
-
     return _FLOAT32 * standard_program(arch, classes).peak()

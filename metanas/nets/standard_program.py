@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from metanas.arch import Arch
-from metanas.nets.standard_cost import CELLS, CHANNELS, SIZE
 from metanas.spaces.nb201 import CONV_1X1, CONV_3X3, EDGES, NONE, POOL, SKIP, SPACE
+
+CHANNELS = (16, 32, 64)
+CELLS = 5  # in each stage
+SIZE = 32  # pixels
 
 Kind = Literal["conv", "norm", "relu", "zero", "pool", "halve", "add", "mean", "linear"]
 

@@ -27,8 +27,8 @@ from metanas.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from metanas.proxies.aggregation import AGGREGATES, aggregate
-    from metanas.proxies.base import Batch, Proxy
-    from metanas.proxies.block import Block
+    from metanas.proxies.base import Proxy
+    from metanas.proxies.block import Batch, Block
     from metanas.proxies.scoring import Scores, scores, scoring_batch
     from metanas.proxies.store import load_scores, score_table, scored_tasks
 
@@ -50,7 +50,7 @@ __all__ = [
 
 _WHERE = {
     "AGGREGATES": "aggregation",
-    "Batch": "base",
+    "Batch": "block",
     "Block": "block",
     "Proxy": "base",
     "Scores": "scoring",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 from metanas.proxies.blockwise import entropies, fused_entropies
 
 NEEDS = "nothing"

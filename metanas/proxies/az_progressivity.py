@@ -10,8 +10,8 @@ import itertools
 import numpy as np
 from torch import nn
 
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 from metanas.proxies.blockwise import entropies, fused_entropies
 
 NEEDS = "nothing"

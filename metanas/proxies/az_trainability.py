@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 from metanas.proxies.blockwise import fused_spectral_norms, spectral_norms
 
 NEEDS = "nothing"

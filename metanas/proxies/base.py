@@ -17,44 +17,13 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from metanas.errors import InvalidValueError
-from metanas.proxies.block import Block
+from metanas.proxies.block import Batch, Block
 
 Needs = Literal["architecture", "nothing", "inputs", "labels"]
 Floats = NDArray[np.float64]
 INPUTS, WEIGHTS, SIGNS = range(3)  # streams of random numbers
 WeightLayer = nn.Conv1d | nn.Conv2d | nn.Linear
 _RELUS = {torch.relu, torch.relu_, functional.relu, functional.relu_, Tensor.relu, Tensor.relu_}
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The examples that a score may look at.
-
-    Attributes:
-        x: examples, ``(n, channels, *spatial)``.
-        y: their class numbers, int64, ``(n,)``.
-        seed: decides what a score draws itself (inputs, weights), the same for every network.
-    """
-
-    x: Tensor
-    y: Tensor
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check that there is a class for every example, and at least two."""
-        if len(self.x) < 2 or self.y.shape != (len(self.x),):
-            msg = f"A batch has at least two examples and a class for each; got {len(self.x)} and {len(self.y)}."
-            raise InvalidValueError(msg)
-
-    def generator(self, stream: int = 0) -> torch.Generator:
-        """Return a new generator of random numbers; streams are independent of one another."""
-        return torch.Generator().manual_seed(int(np.random.SeedSequence([self.seed, stream]).generate_state(1)[0]))
-
-    def halves(self) -> tuple[Batch, Batch]:
-        """Return two batches of the first and of the second half of the examples."""
-        half = len(self.x) // 2
-        first, second = slice(0, half), slice(half, 2 * half)
-        return Batch(self.x[first], self.y[first], self.seed), Batch(self.x[second], self.y[second], self.seed)
 
 
 @runtime_checkable

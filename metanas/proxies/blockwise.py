@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from metanas.nets.fused import FusedNetwork
 from metanas.nets.skeleton import Stage
-from metanas.proxies.base import INPUTS, SIGNS, WEIGHTS, Batch, Floats, gaussian_weights, stepped, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import INPUTS, SIGNS, WEIGHTS, Floats, gaussian_weights, stepped, weight_layers
+from metanas.proxies.block import Batch, Block
 
 _EPSILON = 1e-8  # within the logarithm, as in the authors' code
 

@@ -18,8 +18,8 @@ import math
 import numpy as np
 from torch import Tensor, nn
 
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 from metanas.proxies.gradients import fused_input_gradients, input_gradients
 from metanas.proxies.jacov import correlations
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metanas.proxies.base import Batch, Floats, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats, weight_layers
+from metanas.proxies.block import Batch, Block
 
 NEEDS = "labels"
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from metanas.nets.skeleton import cost
-from metanas.proxies.base import Batch, Floats, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats, weight_layers
+from metanas.proxies.block import Batch, Block
 
 NEEDS = "architecture"
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metanas.proxies.base import Batch, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import weight_layers
+from metanas.proxies.block import Batch, Block
 
 Pair = tuple[Tensor, Tensor]  # weights and their gradient, of one layer
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from metanas.proxies.base import Batch
+from metanas.proxies.block import Batch
 from metanas.proxies.gradients import loss_gradients
 
 NEEDS = "labels"

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 from metanas.proxies.gradients import fused_input_gradients, input_gradients
 
 NEEDS = "inputs"

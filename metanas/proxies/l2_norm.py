@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from metanas.proxies.base import Batch, Floats, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats, weight_layers
+from metanas.proxies.block import Batch, Block
 
 NEEDS = "nothing"
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metanas.proxies.base import Batch, Floats, recorded_relus
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats, recorded_relus
+from metanas.proxies.block import Batch, Block
 
 NEEDS = "inputs"
 

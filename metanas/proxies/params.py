@@ -6,8 +6,8 @@ import numpy as np
 from torch import nn
 
 from metanas.nets.skeleton import cost
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 
 NEEDS = "architecture"
 

@@ -16,8 +16,7 @@ from metanas.augmentation import Resize
 from metanas.errors import InvalidValueError
 from metanas.protocol import Protocol
 from metanas.proxies import load_proxy, proxy_names
-from metanas.proxies.base import Batch
-from metanas.proxies.block import Block
+from metanas.proxies.block import Batch, Block
 from metanas.spaces import load_space
 from metanas.tasks import Task
 

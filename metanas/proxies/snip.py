@@ -13,8 +13,8 @@ from collections.abc import Iterable
 import numpy as np
 from torch import nn
 
-from metanas.proxies.base import Batch, Floats
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats
+from metanas.proxies.block import Batch, Block
 from metanas.proxies.gradients import Pair, fused_loss_gradients, loss_gradients
 
 NEEDS = "labels"

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metanas.nets.plain import halve, pool
-from metanas.proxies.base import Batch, Floats, norm_layers, stepped, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import Floats, norm_layers, stepped, weight_layers
+from metanas.proxies.block import Batch, Block
 from metanas.spaces import Cell, Term
 
 NEEDS = "nothing"

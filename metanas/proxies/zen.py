@@ -21,8 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metanas.proxies.base import INPUTS, WEIGHTS, Batch, Floats, gaussian_weights, norm_layers, stepped, weight_layers
-from metanas.proxies.block import Block
+from metanas.proxies.base import INPUTS, WEIGHTS, Floats, gaussian_weights, norm_layers, stepped, weight_layers
+from metanas.proxies.block import Batch, Block
 
 NEEDS = "nothing"
 ALPHA = 0.01
