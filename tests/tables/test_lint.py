@@ -347,6 +347,12 @@ def test_networks_that_learn_nothing_may_agree(broken: Callable[..., tuple[Findi
     assert broken(put_all(accuracies, slice(0, 20), 5.0)) == ()
 
 
+def test_equal_accuracies_are_no_copy_where_cross_entropies_differ(broken: Callable[..., tuple[Finding, ...]]) -> None:
+    assert broken(put(ACCURACY, 7, lambda v: v[3])) == ()
+    found = broken(put_all((ACCURACY, CE), 7, lambda v: v[3]))
+    assert [each.metric for each in found if each.rule == "architectures_differ"] == [ACCURACY, CE]
+
+
 @pytest.mark.parametrize("found_by", ["seeds_differ", "seeds_are_not_filled_in", "splits_differ"])
 def test_single_values_are_compared_with_chance(
     broken: Callable[..., tuple[Finding, ...]], built: Content, found_by: str

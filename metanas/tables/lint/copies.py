@@ -89,17 +89,21 @@ def seeds_are_not_filled_in(content: Content) -> Iterator[Finding]:
 def architectures_differ(subject: Subject) -> Iterator[Finding]:
     """No architecture answers with the whole learning curves of another, unless the two are the same function.
 
-    Only evaluated results count. Cells whose outputs differ by a factor, as 2x and 4x, train alike to the bit, since
-    batch normalization takes the factor out; they differ where running statistics, which lag behind, take its place.
+    Only evaluated results count. Cells whose outputs differ by a factor, as 2x and 4x, train alike, since batch
+    normalization takes the factor out but for rounding. Their accuracies, which are counts, may then agree everywhere;
+    equal accuracies are therefore no copy where cross-entropies of the same split differ.
     """
+    finer = {entry.split: entry for entry in subject.metrics("epoch") if entry.quantity == "cross_entropy"}
     for entry in subject.metrics("epoch"):
         if entry.split not in RESULTS or entry.split == "training":  # nor times, which may be shared out
             continue
         cube = subject.cube(entry)
         if cube[0].size < _DISTINCT:
             continue
+        also = subject.cube(finer[entry.split]) if entry.quantity == "accuracy" and entry.split in finer else cube
         owner: dict[bytes, int] = {}
-        twins = [(owner.setdefault(values.tobytes(), row), row) for row, values in enumerate(cube)]
+        keys = (values.tobytes() + others.tobytes() for values, others in zip(cube, also, strict=True))
+        twins = [(owner.setdefault(key, row), row) for row, key in enumerate(keys)]
         pairs = [(a, b) for a, b in twins if a != b and _learned(cube[b]) and subject.classes[a] != subject.classes[b]]
         if pairs:
             one, other = (int(subject.archs[row]) for row in pairs[0])
