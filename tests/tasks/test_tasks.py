@@ -120,7 +120,7 @@ def test_identities_are_pinned() -> None:
         "satimage-v1": "1e6fc4c4341e6c85",
         "splice_dna-v1": "9ae58b7ef45bd748",
         "udhr_langid-v1": "c4ab8feb6d826f33",
-        "watch_har-v1": "01bf1c2d1e7e880d",
+        "watch_har-v1": "87d214451f5d759f",
     }
 
 
