@@ -1,7 +1,7 @@
 """Latency by a look-up table of operations, as ProxylessNAS and FBNet estimate it.
 
 Cai, Zhu and Han, "ProxylessNAS", ICLR 2019 (arXiv:1812.00332), section 3.3.1 and appendix B; Wu et al., "FBNet", CVPR
-2019 (arXiv:1812.03443), section 3.2, equation 4: the latency of a network is the sum of the latencies of its
+2019 (arXiv:1812.03443), section 3.2: the latency of a network is the sum of the latencies of its
 operations, each measured once by itself, and of the fixed parts, measured as one network.
 
 Each operation of a cell (and the sum of two edges) is timed in every stage's shape by itself, less what an empty

@@ -1,7 +1,7 @@
 """Path encoding: a column for each sequence of operations, 1 where a path from the input to the output reads so.
 
 White, Neiswanger and Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture
-Search", AAAI 2021 (arXiv:1910.11858), section 4.1. As there, the longest sequences, which are the most and the least
+Search", AAAI 2021 (arXiv:1910.11858). As there, the longest sequences, which are the most and the least
 frequent, are left out where there are too many. Difference: a path through an operation that passes nothing on is no
 path.
 """

@@ -3,7 +3,7 @@
 Predictors that carry weights from task to task copy, average and step them; as a mapping of tensors with a first axis
 of members they are plain data. Vertices of the pruned functional graph send along and against the edges, an operation
 gates what it takes in (Ning et al., "A Generic Graph-Based Neural Architecture Encoding Scheme for Predictor-Based
-NAS", ECCV 2020, section 3.2, and "TA-GATES", NeurIPS 2022), pooled and plain edges have weights of their own, and the
+NAS", ECCV 2020, and "TA-GATES", NeurIPS 2022), pooled and plain edges have weights of their own, and the
 features of the function join where the graph is read. Differences from both papers: graphs are dense matrices (a cell
 has a handful of vertices), all vertices send at once, and what is read is a vector, not a number.
 """

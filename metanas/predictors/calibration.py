@@ -1,7 +1,7 @@
 """How far a prediction's uncertainty can be trusted: coverage of intervals, CRPS, rank value.
 
 Gneiting and Raftery, "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 2007, for the continuous ranked
-probability score of a normal distribution (eq. 21 and section 4.2).
+probability score of a normal distribution (section 4.2).
 """
 
 from __future__ import annotations

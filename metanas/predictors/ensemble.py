@@ -1,7 +1,7 @@
 """Several predictors, weighted by how they did on examples that they had not seen.
 
 Breiman, "Stacked Regressions", Machine Learning 1996: weights that are not negative and make the least squared error of
-the members' out-of-fold predictions (section 3). Differences: functionally equal examples share a fold; the weights
+the members' out-of-fold predictions. Differences: functionally equal examples share a fold; the weights
 are drawn to equal ones as by a few examples more; values are on the scale of normal scores, where all members agree in
 unit.
 

@@ -1,11 +1,12 @@
 """Gaussian process on graphs: the Weisfeiler-Lehman kernel of NAS-BOWL.
 
 Ru, Wan, Dong and Osborne, "Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
-Kernels", ICLR 2021 (arXiv:2006.07556), section 3.1: a vertex's label is its operation; each of h rounds replaces it by
-the label together with those of the vertices that it reads from; the kernel is the dot product of how often each label
-of any round occurs (eq. 3.1, weights 1, the base kernel of the paper), normalized; h and the noise have the greatest
-marginal likelihood (section 3.1, "Hyperparameter selection"). Differences: the graph is the functional one, its edges
-labelled with how often the value is pooled and added on the way, and the normalized kernel is scaled.
+Kernels", ICLR 2021 (arXiv:2006.07556): a vertex's label is its operation; each of h rounds replaces it by the label
+together with those of the vertices that it reads from; the kernel is the dot product of how often each label of any
+round occurs (rounds weigh the same), normalized; h and the noise have the greatest marginal likelihood. Differences:
+the dot product is that of the authors' code for NAS-Bench-201, which has optimal assignment for NAS-Bench-101; the
+graph is the functional one, its edges labelled with how often the value is pooled and added on the way, and the
+normalized kernel is scaled.
 
 Labels that no example has tell nothing of an architecture but that it is unlike all: its kernel with the examples falls
 and its uncertainty rises.

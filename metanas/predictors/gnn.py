@@ -1,7 +1,7 @@
 """A network on the pruned functional graph with gated messages along and against the edges, as an ensemble.
 
 The gates are those of GATES (Ning, Zheng, Zhao, Wang and Yang, "A Generic Graph-Based Neural Architecture Encoding
-Scheme for Predictor-Based NAS", ECCV 2020, section 3.2): information flows along the edges, and an operation is a soft
+Scheme for Predictor-Based NAS", ECCV 2020): information flows along the edges, and an operation is a soft
 gate on what flows through it. Messages against the edges too are those of TA-GATES (Ning, Zhou, Zhao et al.,
 "TA-GATES: An Encoding Scheme for Neural Network Architectures", NeurIPS 2022), where they stand for the backward pass
 of training. Both rank pairs of architectures, as does BRP-NAS (Dudziak et al., "BRP-NAS: Prediction-based NAS using

@@ -1,9 +1,10 @@
 """A graph network whose initial weights are such that a few steps on a few examples of a new task suffice.
 
 Nichol, Achiam and Schulman, "On First-Order Meta-Learning Algorithms", arXiv:1803.02999 (2018), algorithm 2 (Reptile,
-batched): draw tasks, take a few steps of Adam without momentum (section 6.1) on minibatches of each from the common
-weights φ, and move φ towards the mean of where they ended, by a step that falls to 0 linearly. A task is a source: its
-examples are architectures and their normal scores there. Adapting to a target is the same few steps on its examples.
+batched): draw tasks, take a few steps of Adam without momentum (as in its experiments) on minibatches of each from the
+common weights φ, and move φ towards the mean of where they ended, by a step that falls to 0 linearly. A task is a
+source: its examples are architectures and their normal scores there. Adapting to a target is the same few steps on its
+examples.
 
 Differences: the loss ranks pairs besides the squared error; tasks of a batch share the drawn architectures (not their
 values), which lets them be computed as one; several copies adapt, each without a part of the examples, and their mean

@@ -2,7 +2,7 @@
 
 Hoerl and Kennard, "Ridge Regression: Biased Estimation for Nonorthogonal Problems", Technometrics 1970. The error has a
 closed form from one singular value decomposition (Golub, Heath and Wahba, "Generalized Cross-Validation as a Method for
-Choosing a Good Ridge Parameter", Technometrics 1979, eq. 1.3), so that all penalties together cost little more than
+Choosing a Good Ridge Parameter", Technometrics 1979), so that all penalties together cost little more than
 one. The standard deviation is that of the Bayesian linear model with this penalty: noise and what the examples leave
 open of the weights.
 """

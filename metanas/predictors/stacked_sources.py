@@ -1,6 +1,6 @@
 """Sources combined by weights that are not negative: what explains the examples of a new task counts more.
 
-Breiman, "Stacked Regressions", Machine Learning 1996, section 3, with sources in the place of models: each source is a
+Breiman, "Stacked Regressions", Machine Learning 1996, with sources in the place of models: each source is a
 predictor of the target, its column without gaps and noise (:mod:`metanas.predictors._sources`), which has seen no value
 of the target, so that no folds are needed. Wistuba, Schilling and Schmidt-Thieme ("Scalable Gaussian process-based
 transfer surrogates for hyperparameter optimization", Machine Learning 2018) combine source models for a new task, too,

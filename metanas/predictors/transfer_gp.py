@@ -17,8 +17,9 @@ for a tenth to ten times the sources' noise are averaged by their likelihood.
 Which architectures to measure is part of the method: :meth:`TransferGP.propose` takes, one after the other, the
 architecture that leaves the least total variance (A-optimal design), which needs no value measured.
 
-The problem and its measure are those of HELP (Lee, Lee, Shin and Hwang, "Hardware-adaptive Efficient Latency Prediction
-for NAS via Meta-Learning", NeurIPS 2021), which meta-learns a neural network; this is linear algebra on a few points.
+The problem and its measure are those of HELP (Lee, Lee, Chong and Hwang, "Hardware-adaptive Efficient Latency
+Prediction for NAS via Meta-Learning", NeurIPS 2021), which meta-learns a neural network; this is linear algebra on a
+few points.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ def rank_average(scores: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float
 def log_rank_sum(scores: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
     """Return Σ log(rank / m) over all scores, m architectures, ``(n,)``; larger is better, at most 0.
 
-    Lee and Ham, "AZ-NAS", CVPR 2024 (arXiv:2403.19232), section 3.2: an architecture that one score ranks low is
-    punished more than the mean of ranks would. (Equal values share their mean rank; in the authors' code the order
-    among them is arbitrary.)
+    Lee and Ham, "AZ-NAS", CVPR 2024 (arXiv:2403.19232), its "non-linear ranking aggregation": an architecture that one
+    score ranks low is punished more than the mean of ranks would. (Equal values share their mean rank; in the authors'
+    code the order among them is arbitrary.)
     """
     logs = [np.log(ranks(values) / len(values)) for values in _checked(scores).values()]
     found: NDArray[np.float64] = np.stack(logs).sum(axis=0)

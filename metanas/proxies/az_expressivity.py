@@ -1,6 +1,6 @@
 """AZ-NAS's expressivity: how evenly features fill their space, summed over the steps of the network.
 
-Lee and Ham, CVPR 2024 (arXiv:2403.19232), section 3.1; see :mod:`metanas.proxies.blockwise`.
+Lee and Ham, CVPR 2024 (arXiv:2403.19232); see :mod:`metanas.proxies.blockwise`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """AZ-NAS's progressivity: the least growth of expressivity from one step to the next.
 
-Lee and Ham, CVPR 2024 (arXiv:2403.19232), section 3.1; see :mod:`metanas.proxies.blockwise`.
+Lee and Ham, CVPR 2024 (arXiv:2403.19232); see :mod:`metanas.proxies.blockwise`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """AZ-NAS's trainability: how close to 1 the spectral norms of the steps' Jacobians are.
 
-Lee and Ham, CVPR 2024 (arXiv:2403.19232), section 3.1; see :mod:`metanas.proxies.blockwise`. Not defined (NaN) for a
+Lee and Ham, CVPR 2024 (arXiv:2403.19232); see :mod:`metanas.proxies.blockwise`. Not defined (NaN) for a
 network with a step that is the identity.
 """
 

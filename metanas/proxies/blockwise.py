@@ -1,8 +1,8 @@
 """What AZ-NAS looks at: the features after each step of a network, and how gradients pass each step.
 
-Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv:2403.19232),
-section 3.1. Weights are Kaiming normal (fan-in), inputs standard normal, norms use the batch, as in the authors' code.
-The steps ("primary blocks") are the stem, every cell and every reduction.
+Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search", CVPR 2024 (arXiv:2403.19232).
+Weights are Kaiming normal (fan-in), inputs standard normal, norms use the batch, as in the authors' code. The steps
+("primary blocks") are the stem, every cell and every reduction.
 """
 
 from __future__ import annotations

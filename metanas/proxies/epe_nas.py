@@ -1,13 +1,14 @@
 """EPE-NAS: how a network's Jacobian correlates within and between classes.
 
 Lopes, Alirezazadeh, Alexandre, "EPE-NAS: Efficient Performance Estimation Without Training for Neural Architecture
-Search", ICANN 2021 (arXiv:2102.08099), section 3: the Jacobian as in :mod:`metanas.proxies.jacov`, its rows divided by
-class; Σ_c is the correlation matrix of the rows of class c, E_c = Σ_ij log(|(Σ_c)_ij| + k), k = 1e-5, divided by the
-size of Σ_c if there are more than τ = 100 classes; the score is Σ_c |E_c| up to τ classes, and else
+Search", ICANN 2021 (arXiv:2102.08099): the Jacobian as in :mod:`metanas.proxies.jacov`, its rows divided by class; Σ_c
+is the correlation matrix of the rows of class c, E_c = Σ_ij log(|(Σ_c)_ij| + k), k = 1e-5, divided by the number of its
+rows (as in the authors' code) if there are more than τ = 100 classes; the score is Σ_c |E_c| up to τ classes, and else
 Σ_{i<j} |E_i − E_j| divided by the number of classes seen.
 
-The authors' code counts each pair (i, j) twice, which changes no ranking; it is counted once here. Not defined (NaN)
-where a row of the Jacobian is constant.
+The authors' code counts each pair (i, j) twice, which changes no ranking; it is counted once here. Beyond 100 classes
+that code leaves out a class with a single example, whose E_c is nearly 0 here. Not defined (NaN) where a row of the
+Jacobian is constant.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Fisher: how much the loss changes when channels are removed.
 
 Theis et al., "Faster gaze prediction with dense networks and Fisher pruning", 2018 (arXiv:1801.05787): the increase of
-the loss when channel k of a feature map a is removed is about Δ_k = 1/(2N) Σ_n g_nk², with
-g_nk = −Σ_ij a_nkij ∂L_n/∂a_nkij over positions, L_n the loss of example n (the section on Fisher pruning there; Turner
-et al. 2020, "BlockSwap", arXiv:1906.04113, section 3, for whole networks). As the score of a network: the outputs of
-every convolution and of the linear layer, each channel counted as often as it has weights (Abdelfattah et al. 2021,
-arXiv:2101.08134, section 3.2, equation 2, and its code).
+the loss when channel k of a feature map a is removed is about Δ_k = 1/(2N) Σ_n g_nk², with g_nk = −Σ_ij a_nkij
+∂L_n/∂a_nkij over positions, L_n the loss of example n (the section on Fisher pruning there; Turner et al. 2020,
+"BlockSwap", arXiv:1906.04113, sections 3.3 and 4, for whole networks). As the score of a network: the outputs of every
+convolution and of the linear layer, each channel counted as often as it has weights (Abdelfattah et al. 2021,
+arXiv:2101.08134, and its code).
 
 Difference from that code: it takes the gradient of the mean loss instead of L_n, which divides every score by N² and
 changes no ranking.

@@ -1,8 +1,8 @@
 """The sum of the Euclidean norms of the loss's gradients, layer by layer.
 
-Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv:2101.08134), section 3.1 ("simply sum the
-Euclidean norm of the gradients after a single minibatch"). As in their code: norms of the weights of each convolution
-and linear layer, biases and normalizations left out.
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv:2101.08134): the gradients of a single
+minibatch. As in their code: norms of the weights of each convolution and linear layer, biases and normalizations left
+out.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """GraSP: how much the norm of the gradient changes when connections are removed.
 
 Wang, Zhang, Grosse, "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR 2020
-(arXiv:2002.07376): S(−θ) = −θ ⊙ H g, with the gradient g and the Hessian H of the loss (equation 8). The score of a
-network is the sum of S (Abdelfattah et al. 2021, arXiv:2101.08134, section 3.2 and equation 1, −θ H g)
-over the weights of convolutions and linear layers. Both derivatives are of the same batch; temperature 1 (the paper
-divides the logits by 200).
+(arXiv:2002.07376): S(−θ) = −θ ⊙ H g, with the gradient g and the Hessian H of the loss. The score of a network is the
+sum of S (Abdelfattah et al. 2021, arXiv:2101.08134, and its code) over the weights of convolutions and linear layers.
+Both derivatives are of the same batch; temperature 1 (the paper divides the logits by 200).
 
 H g is the exact derivative of ½ |g|² by backpropagation through the gradient, network by network.
 """

@@ -1,6 +1,6 @@
 """Jacob_cov: how differently a network responds around different examples, by its Jacobian.
 
-Mellor et al., "Neural Architecture Search without Training", first version (arXiv:2006.04647v1), section 3: the rows of
+Mellor et al., "Neural Architecture Search without Training", first version (arXiv:2006.04647v1): the rows of
 J are the gradients of the (summed) outputs by each example of a batch, Σ_J is the correlation matrix of the rows,
 σ_1 … σ_N its eigenvalues, and the score is −Σ_i [log(σ_i + k) + 1 / (σ_i + k)] with k = 1e-5.
 

@@ -1,8 +1,8 @@
 """NASWOT: how many different linear regions the examples of a batch fall into.
 
-Mellor et al., "Neural Architecture Search without Training", ICML 2021 (arXiv:2006.04647v3), section 3: c_i is the
-binary code of example i, which of the N_A ReLUs are on; K_H[i, j] = N_A − d_H(c_i, c_j) with the Hamming distance d_H
-(equation 1); the score is log |K_H| (equation 2).
+Mellor et al., "Neural Architecture Search without Training", ICML 2021 (arXiv:2006.04647v3): c_i is the binary code of
+example i, which of the N_A ReLUs are on; K_H[i, j] = N_A − d_H(c_i, c_j) with the Hamming distance d_H; the score is
+log |K_H|.
 
 K_H counts agreements, exactly: in whole numbers. Not defined (NaN) where K_H is singular, which it is when the rank of
 the codes is below the number of examples; the determinant is then 0.

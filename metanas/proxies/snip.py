@@ -1,9 +1,9 @@
 """SNIP: how much the loss changes when connections are removed.
 
 Lee, Ajanthan, Torr, "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR 2019 (arXiv:1810.02340):
-the derivative of the loss by the connection c_j at c = 1 is g_j = θ_j ∂L/∂θ_j (equation 4), the sensitivity is |g_j|
-(equation 5, there normalised by the sum). The score of a network is the sum of |g_j| before that normalisation, over
-the weights of convolutions and linear layers (Abdelfattah et al. 2021, arXiv:2101.08134, section 3.2 and equation 1).
+the derivative of the loss by the connection c_j at c = 1 is g_j = θ_j ∂L/∂θ_j, the sensitivity is |g_j| (there
+normalised by the sum). The score of a network is the sum of |g_j| before that normalisation, over the weights of
+convolutions and linear layers (Abdelfattah et al. 2021, arXiv:2101.08134, and its code).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """SynFlow: the flow through a network of absolute weights, in the log domain.
 
 Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020
-(arXiv:2006.05467), section 6: R = 1ᵀ (Π_l |θ_l|) 1 is the sum of the outputs for an input of ones when every weight is
+(arXiv:2006.05467): R = 1ᵀ (Π_l |θ_l|) 1 is the sum of the outputs for an input of ones when every weight is
 replaced by its absolute value, S(θ) = ∂R/∂θ ⊙ θ. The score of a network is log Σ S over the weights of convolutions and
-linear layers (the sum: Abdelfattah et al. 2021, arXiv:2101.08134, section 3.2), without batch normalization and biases.
+linear layers (the sum: Abdelfattah et al. 2021, arXiv:2101.08134), without batch normalization and biases.
 
 R grows like a product over layers and leaves any floating-point range in a deep network. Everything is positive and
 homogeneous, so between the steps of a network (:class:`~metanas.proxies.base.SteppedNetwork`) the values are divided by

@@ -1,15 +1,15 @@
 """Zen-score: how much the features change with the input, batch normalization undone.
 
-Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021 (arXiv:2102.01063), section 3.2
+Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021 (arXiv:2102.01063), section 4.2
 and algorithm 1: weights and inputs x, ε are standard normal, Δ = E |f(x) − f(x + αε)| with f the features before global
 pooling and α = 0.01, and the score is log Δ + Σ_i log √(Σ_j σ²_ij / m_i), σ²_ij the variance of channel j over the
 batch before normalization i, over its m_i channels.
 
-As in the authors' code, |·| is the sum of absolute differences of an example, averaged over the batch. Differences from
-the paper: its networks are plain chains, "residual links" being removed; here the sums of a cell are part of the
-function, and so are all its normalizations; a normalization whose input does not vary (a dead operation) is left out.
-Differences from the authors' code: σ² is the variance in the pass of x itself instead of the running variance after two
-passes (.81 + .19 σ²).
+As in the authors' code, |·| is the sum of absolute differences of an example, averaged over the batch (in the paper it
+is the Frobenius norm). Differences from the paper: its networks are plain chains, "residual links" being removed; here
+the sums of a cell are part of the function, and so are all its normalizations; a normalization whose input does not
+vary (a dead operation) is left out. Differences from the authors' code: σ² is the variance in the pass of x itself
+instead of the running variance after two passes (.81 + .19 σ²); the score is that of one draw, not the mean of 32.
 """
 
 from __future__ import annotations

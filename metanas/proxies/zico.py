@@ -1,12 +1,13 @@
 """ZiCo: the inverse coefficient of variation of gradients.
 
 Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", ICLR 2023 (arXiv:2301.11300),
-section 3 (the definition of ZiCo): Σ_l log Σ_ω E[|∇_ω L(X_i, y_i)|] / √Var[|∇_ω L(X_i, y_i)|], ω over the weights of
+section 3.4, equation 15: Σ_l log Σ_ω E[|∇_ω L(X_i, y_i)|] / √Var[|∇_ω L(X_i, y_i)|], ω over the weights of
 layer l, layers being convolutions and linear layers, mean and variance over batches i. As in the paper there are N = 2
 batches: here the two halves of the batch.
 
 As in the authors' code, weights whose gradients are 0 in all batches (dead ones) and layers without any other weight
-count nothing. Difference from that code: it takes the deviation of ∇, not of |∇|. Difference from both: with two
+count nothing. Differences from that code: it takes the deviation of ∇, not of |∇|, leaves out whatever deviates by
+exactly 0, and adds up the gradients of the batches instead of clearing them in between. Difference from both: with two
 batches of gradients a and b, √Var[|∇|] = ||a| − |b|| / 2 may be nothing but rounding, and a single weight would then
 rule the score; the deviation is taken to be at least 1e-3 of the mean.
 """

@@ -327,7 +327,7 @@ def reward(problem: Problem, values: Mapping[str, float], alpha: float, beta: fl
     """Return the objective, greater is better, softly constrained.
 
     Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile", CVPR 2019 (arXiv:1807.11626), section
-    3.1: ACC(m) * (LAT(m) / T)^w (eq. 2), w = alpha where LAT(m) <= T, else beta (eq. 3). Of several limits every one
+    3: ACC(m) * (LAT(m) / T)^w (eq. 2), w = alpha where LAT(m) <= T, else beta (eq. 3). Of several limits every one
     has its factor. A negative score (of a minimized metric) is divided instead. A cost that was not measured counts as
     ten times its limit.
     """

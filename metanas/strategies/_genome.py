@@ -80,7 +80,7 @@ def distance(first: Genome, second: Genome, excess: float, disjoint: float, ops:
     """Return the compatibility distance (eq. 1): c1 E / N + c2 D / N + c3 W.
 
     E and D are the numbers of excess and disjoint connection genes, N the size of the larger genome, or 1 where both
-    have fewer than 20 genes (section 4.1). For W, the mean difference of the weights of matching genes, stands the
+    have fewer than 20 genes (section 3.3). For W, the mean difference of the weights of matching genes, stands the
     share of matching genes, connections and vertices, whose operations differ.
     """
     mine, its = first.connections, second.connections

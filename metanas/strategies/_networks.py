@@ -29,7 +29,7 @@ class Networks:
     """An ensemble of networks with ReLU between the layers and one output; Adam on all examples at once."""
 
     def __init__(self, members: int, widths: tuple[int, ...], rng: np.random.Generator) -> None:
-        """Draw the weights (He et al. 2015, eq. 14); offsets are 0.
+        """Draw the weights (He et al. 2015, eq. 10); offsets are 0.
 
         Args:
             members: how many networks.
@@ -52,7 +52,7 @@ class Networks:
             x: inputs, ``(n, d)``.
             z: targets, ``(n,)``.
             weights: of the examples in the loss, ``(n,)``.
-            steps: of Adam (Kingma and Ba 2015, algorithm 1); the rate falls to 0 linearly over them.
+            steps: of Adam (Kingma and Ba 2015, algorithm 1; beta_2 = 0.99); the rate falls to 0 linearly over them.
             rate: of learning, at first.
             power: 1: absolute errors; 2: squared errors.
         """

@@ -7,7 +7,7 @@ taken from a grid by their marginal likelihood (section 5.4.1), the amplitude in
 
 Examples that were asked for and not told yet count in the variance and leave the mean as it is: that is to believe in
 what the process says of them ("kriging believer": Ginsbourger, Le Riche and Carraro, "Kriging Is Well-Suited to
-Parallelize Optimization", 2010, section 3.2), at the time when they were asked for.
+Parallelize Optimization", 2010), at the time when they were asked for.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ def acquire(
 
     Args:
         acquisition: ``"ei"``: expected improvement (Mockus 1975; Jones, Schonlau and Welch 1998, eq. 15); ``"ts"``: a
-            value drawn for each candidate independently (White et al. 2021, eq. 2); ``"ucb"``: mean and ``beta``
+            value drawn for each candidate independently (White et al. 2021); ``"ucb"``: mean and ``beta``
             standard deviations (Srinivas et al. 2010); ``"mean"``: no exploration.
         mean: expected values.
         std: standard deviations.

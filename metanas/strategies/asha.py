@@ -5,8 +5,8 @@ Hyperparameter Tuning", MLSys 2020 (arXiv:1810.05934), algorithm 2: whenever a w
 among the best 1/η of the results of its rung and has not gone on is promoted, the highest rung first; if there is
 none, a new one starts at the lowest rung. No one ever waits for a rung to be full.
 
-Differences: the rungs are the nearest epochs that may be asked for. The default of the minimum early-stopping rate,
-s, is 0, as in the paper's experiments.
+Differences: the rungs are the nearest epochs that may be asked for; architectures are drawn without repeats
+(``unique``). The defaults are η = 3, as recommended for Hyperband, and 0 for the minimum early-stopping rate, s.
 """
 
 from __future__ import annotations

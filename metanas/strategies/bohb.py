@@ -11,8 +11,9 @@ Aitken ("Multivariate binary discrimination by the kernel method", Biometrika 63
 / (c − 1) for each of the c − 1 others.
 
 Differences: λ of a decision is the rule-of-thumb bandwidth n^(−1/(4+d)) times the probability that two draws of the
-decision differ, instead of statsmodels' rule for numbers; a candidate that was asked for before, or that is no
-architecture of the space, is not taken, and a uniform one is drawn if none is left.
+decision differ, instead of statsmodels' rule for numbers; b_w widens these λ, where the authors' code widens the
+bandwidths of numbers alone and draws a categorical decision anew, from all its choices, with chance λ; a candidate that
+was asked for before, or that is no architecture of the space, is not taken, and a uniform one is drawn if none is left.
 """
 
 from __future__ import annotations
@@ -104,17 +105,17 @@ class Bohb:
     def _draw(self) -> Arch:
         """Algorithm 2."""
         ready = [epochs for epochs, results in self._results.items() if len(results) >= self._least + 2]
-        if self._rng.random() < self._random or not ready:  # lines 1 and 2
+        if self._rng.random() < self._random or not ready:  # lines 1 and 3
             return self._memory.draw(self._rng)
         # line 2: the largest budget with a model
         codes = np.array([places for _, _, places in self._results[max(ready)]], dtype=np.int64)
         n_good = max(self._least, int(self._good * len(codes)))  # eq. 3
         n_bad = max(self._least, len(codes) - n_good)
         good, bad = codes[:n_good], codes[len(codes) - n_bad :]
-        candidates = self._candidates(good)  # line 4
+        candidates = self._candidates(good)  # line 5
         name = self._name
         gain = self._log_density(candidates, good) - self._log_density(candidates, bad)
-        for position in np.argsort(-gain, kind="stable").tolist():  # line 5: the greatest l/g
+        for position in np.argsort(-gain, kind="stable").tolist():  # line 6: the greatest l/g
             places = candidates[position].tolist()
             code = tuple(choices[place] for choices, place in zip(self._choices, places, strict=True))
             arch = Arch(name, code)

@@ -1,17 +1,18 @@
 """BRP-NAS: a graph network that ranks pairs, trained and asked in turn.
 
 Dudziak, Chau, Abdelfattah, Lee, Kim and Lane, "BRP-NAS: Prediction-based NAS using GCNs", NeurIPS 2020
-(arXiv:2007.08668), section 4: a binary relation predictor, a graph network trained to say which of two architectures is
-the better (section 4.1), ranks all of them; in iteration i, a share α of the batch is the best by the predictor
-and the rest is drawn evenly from the best M / 2^i, M being the size of the space (section 4.2, "iterative data
-selection"); then the predictor is trained on all examples again.
+(arXiv:2007.08668), "iterative data selection": a binary relation predictor, a graph network trained to say which of two
+architectures is the better, ranks all of them; in iteration i, a share α of the batch is the best by the predictor
+and the rest is drawn evenly from the best M / 2^i, M being the size of the space; then the predictor is trained on all
+examples again. α = 1/2 and batches of 20 are those of the authors' released code, which has 5 iterations in all.
 
 Differences: the network is the predictor ``gnn`` (see there) on the functional graph, which gives every architecture
 one number and learns all pairs by the logistic loss of the differences, instead of a network that is given pairs and
-whose answers are sorted; it is trained anew only when the examples have grown by three tenths, and ranks by what it
-knows until then; iterations go on until the budget is spent, with batches of fixed size, and the range that the rest is
-drawn from stops shrinking at ten batches; a pool of children and random architectures is ranked in a space that is not
-small. A run of 300 trainings in ``nb201-conv`` takes some two seconds.
+whose answers are sorted; its layers have width 32 (4 layers of 600 in the released code); it is trained anew, but only
+when the examples have grown by three tenths, and ranks by what it knows until then (the released code goes on from the
+weights of the iteration before, in every iteration); iterations go on until the budget is spent, with batches of fixed
+size, and the range that the rest is drawn from stops shrinking at ten batches; a pool of children and random
+architectures is ranked in a space that is not small. A run of 300 trainings in ``nb201-conv`` takes some two seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Random search that stops a training when its learning curve makes a new best unlikely.
 
 Baker, Gupta, Raskar and Naik, "Accelerating Neural Architecture Search using Performance Prediction", ICLR 2018
-workshop (arXiv:1705.10823), sections 3 and 4.2: the first n architectures are trained in full; for every epoch τ a
+workshop (arXiv:1705.10823): the first n architectures are trained in full; for every epoch τ a
 regression predicts the final value from the curve up to τ and its differences; a training is stopped after τ where
 the probability of ending above the best so far, with normally distributed errors, is below 1 − Δ. That a stopped
 training may be taken up again when later curves speak for it is the thaw of Swersky, Snoek and Adams, "Freeze-Thaw
@@ -122,7 +122,7 @@ class CurveStopping:
         return math.isfinite(curve[-1]) and self._probability(curve) >= self._chance
 
     def _probability(self, curve: list[float]) -> float:
-        """Return P(y_T > best) given the curve so far (section 4.2)."""
+        """Return P(y_T > best) given the curve so far."""
         weights, spread = self._model(len(curve))
         mean = float(_features(np.array([curve]))[0] @ weights)
         if spread == 0.0:

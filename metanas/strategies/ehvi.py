@@ -20,7 +20,7 @@ never adds to a candidate's improvement, so that those of the round's beginning 
 foremost are computed again.
 
 Limits: ``"penalty"`` weighs the improvement by the chance to keep them (Gardner et al., "Bayesian Optimization with
-Inequality Constraints", ICML 2014, eq. 4); ``"rejection"`` leaves out what keeps them with a chance below one half
+Inequality Constraints", ICML 2014); ``"rejection"`` leaves out what keeps them with a chance below one half
 (:mod:`metanas.strategies._limits`). While nothing that keeps them is known, the chance alone decides.
 """
 

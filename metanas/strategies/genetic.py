@@ -4,15 +4,15 @@ Holland, "Adaptation in Natural and Artificial Systems" (1975), and Goldberg, "G
 Optimization and Machine Learning" (1989), chapter 3, with the operators that architecture search uses:
 
 - parents win tournaments (Goldberg and Deb, "A Comparative Analysis of Selection Schemes Used in Genetic Algorithms",
-  1991, section 4), which do not depend on the scale of the objective;
+  1991), which do not depend on the scale of the objective;
 - uniform crossover (Syswerda, "Uniform Crossover in Genetic Algorithms", 1989): each decision from either parent;
 - mutation changes one decision (``space.mutate``; NAS-Bench-101 says otherwise);
 - the best survive a generation unchanged (De Jong 1975, elitism), and are not trained again.
 
-Sizes: Grefenstette, "Optimization of Control Parameters for Genetic Algorithms" (1986), section 5, has a population of
+Sizes: Grefenstette, "Optimization of Control Parameters for Genetic Algorithms" (1986), found a population of
 30, crossover with chance 0.95, elitism, 0.01 mutations a bit. For a few hundred trainings of some ten decisions the
-defaults here are a population of 20, as Xie and Yuille, "Genetic CNN", ICCV 2017 (arXiv:1703.01513), section 4, have,
-and a mutation of half the children.
+defaults here are a population of 20, as in the experiments of Xie and Yuille, "Genetic CNN", ICCV 2017
+(arXiv:1703.01513), and a mutation of half the children.
 
 Differences: a child that was trained before is bred anew (``unique``). With several workers a child may be asked for
 while its generation's last siblings are still in training; it is bred from the generation before, and belongs to the

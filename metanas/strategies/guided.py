@@ -13,7 +13,7 @@ What it is made of, each part named where it comes from:
   (Jones et al. 1998, eq. 15) is that of such a value, deviation and all, so that another member of a promising class is
   a candidate like any other, and the best classes are visited member by member near the end. Where two functionally
   equal architectures were told the very same value, members tell nothing new: from then on a class is asked for once;
-- Thompson sampling (White et al. 2021, eq. 2) in place of expected improvement in some asks (``thompson``);
+- Thompson sampling (White et al. 2021) in place of expected improvement in some asks (``thompson``);
 - batches by posterior updates: what is asked for and not told counts as told what the process says of it (Ginsbourger
   et al. 2010, "kriging believer"), so that a batch is diverse. The default batch is 1.
 

@@ -5,9 +5,10 @@ algorithm 1: evaluate every neighbour of the current architecture, move to the b
 a local optimum otherwise. With a budget left, the search starts again at random. What was evaluated once is
 remembered, so that walking over known ground costs nothing.
 
-``improvement="first"`` is the variant of section 3 that leaves a neighbourhood as soon as a better neighbour is found;
-neighbours come in a drawn order then (the paper leaves the order open).
+``improvement="first"`` leaves a neighbourhood as soon as a better neighbour is found, as the authors' released code
+does by default; neighbours come in a drawn order then.
 
+Differences: a climb starts from one random architecture, as in algorithm 1; in the released code, from the best of 10.
 With several workers (our addition) a climb that waits for its neighbours leaves workers idle; they begin another
 climb, and all climbs share what is known.
 """

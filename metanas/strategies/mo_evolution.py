@@ -1,7 +1,7 @@
 """Regularized (aging) evolution with several objectives: a tournament by domination.
 
 Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019
-(arXiv:1802.01548), section 3.2 and algorithm 1: each cycle draws S of the last P models, mutates the best of them, and
+(arXiv:1802.01548), algorithm 1: each cycle draws S of the last P models, mutates the best of them, and
 lets the oldest die. With several objectives there is no best; the parent is one of those that none of the S dominates,
 as in the Pareto domination tournaments of Horn, Nafpliotis and Goldberg, "A Niched Pareto Genetic Algorithm for
 Multiobjective Optimization", IEEE CEC 1994. Limits count as in :mod:`metanas.strategies._limits`.

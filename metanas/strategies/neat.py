@@ -19,14 +19,16 @@ What it becomes in architecture search:
 As in the paper (section 4.1): c1 = c2 = 1, c3 = 0.4, distance threshold 3; a gene that is disabled in either parent is
 disabled with chance 0.75; a quarter of the children have one parent, one in a thousand has parents of two species; the
 champion of a species of more than five lives on unchanged (and is not trained again); a species that has not improved
-for 15 generations has no children, unless it is the best.
+for 15 generations has no children.
 
 Differences: a population of 10 (150) and chances of 0.2 and 0.3 to grow a vertex or a connection (0.03 and 0.05),
 because a few hundred trainings are few generations. Half of a species breeds (the authors' code: a fifth). Shared
 fitness is measured from the worst member of the population, because objectives have no natural zero; the numbers of
-children are drawn in proportion to it. Enable bits flip with chance 0.1 (in the authors' code, not in the paper). A
-child that was trained before is mutated further (``unique``). With several workers a child may be asked for while its
-generation's last siblings are in training; it belongs to the next generation.
+children are drawn in proportion to it. The best species has children even if it has not improved; the paper's further
+rule, that only the two best species breed after 20 generations without any improvement, is left out. Enable bits flip
+with chance 0.1 (a setting of the authors' code, 0.1 in some of its parameter files; not in the paper). A child that was
+trained before is mutated further (``unique``). With several workers a child may be asked for while its generation's
+last siblings are in training; it belongs to the next generation.
 """
 
 from __future__ import annotations

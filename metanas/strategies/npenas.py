@@ -1,14 +1,15 @@
 """NPENAS: evolution in which a graph network chooses among many children (NPENAS-NP).
 
 Wei, Niu, Tang, Wang, Hu and Liang, "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", IEEE
-TNNLS 2022 (arXiv:2003.12857), section III.C and algorithm 1: 10 random architectures are the first population; in every
-round a graph network is trained on all that was trained so far by squared errors, parents are mutated into 100
-candidates, the 10 that the network predicts to be best are trained and join the population.
+TNNLS 2022 (arXiv:2003.12857): 10 random architectures are the first population; in every round a graph network is
+trained on all that was trained so far by squared errors, parents are mutated into 100 candidates, the 10 that the
+network predicts to be best are trained and join the population. The numbers are those of the authors' released code.
 
 Differences: the network is the predictor ``gnn`` (messages along and against the edges of the functional graph, where
 the paper's is a graph isomorphism network), one member of it, on normal scores; the parents are the ``parents`` best of
-all, each mutated in turn; the network is trained anew only when the examples have grown by three tenths. A run of 300
-trainings in ``nb201-conv`` takes some two seconds.
+all, each mutated in turn (the released code for NAS-Bench-201 takes all new children of the best, then those of the
+next, until there are 100); the network is trained anew only when the examples have grown by three tenths, not in every
+round. A run of 300 trainings in ``nb201-conv`` takes some two seconds.
 """
 
 from __future__ import annotations

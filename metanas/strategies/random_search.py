@@ -2,8 +2,8 @@
 
 Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 13 (2012), section 1: trials are drawn
 independently from a fixed distribution, and the best of them is kept. As a baseline of architecture search: Li and
-Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019 (arXiv:1902.07638), section 3.
-In a finite space an architecture that was drawn before is drawn again; here the draw is without replacement.
+Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019 (arXiv:1902.07638). In a finite
+space an architecture that was drawn before is drawn again; here the draw is without replacement.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Regularized (aging) evolution.
 
 Real, Aggarwal, Huang and Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019
-(arXiv:1802.01548), section 3.2 and algorithm 1: a queue of the last P models; each cycle draws S of them, mutates the
-best of these, adds the child and lets the oldest die, however good it is.
+(arXiv:1802.01548), section "Evolutionary Algorithm" and algorithm 1: a queue of the last P models; each cycle draws S
+of them, mutates the best of these, adds the child and lets the oldest die, however good it is.
 
-Differences: the sample is drawn without replacement; a mutation changes one decision of the architecture to another
-value (in NAS-Bench-201: one edge to another operation), where the paper also has a mutation that changes nothing. The
-defaults P = 10, S = 3 are those of NATS-Bench (Dong et al. 2021, arXiv:2009.00437) for a few hundred trainings; the
-paper has P = 100, S = 25 for 20,000. With several workers the population holds what was told, in the order of telling.
+Differences: the sample is drawn without replacement (there with); a mutation changes one decision of the architecture
+to another value (in NAS-Bench-201: one edge to another operation), where the paper also has a mutation that changes
+nothing. The defaults P = 10, S = 3 are those of the authors' code of NATS-Bench (Dong et al. 2021, arXiv:2009.00437)
+for a few hundred trainings; the paper has P = 100, S = 25 for 20,000. With several workers the population holds what
+was told, in the order of telling.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class RegularizedEvolution:
         self._population.append((self._objective.score(observation.values), observation.trial.arch))
 
     def _parent(self) -> Arch:
-        """Return the best of S models drawn without replacement (section 3.2, "tournament selection")."""
+        """Return the best of S models drawn without replacement (tournament selection)."""
         drawn = self._rng.permutation(len(self._population))[: self._sample].tolist()
         return max([self._population[position] for position in drawn])[1]
 

@@ -2,21 +2,23 @@
 
 Kirkpatrick, Gelatt and Vecchi, "Optimization by Simulated Annealing", Science 220 (1983), pages 671-680: a random
 neighbour of the current state is accepted by the rule of Metropolis et al. (1953), always if it is better and with
-probability exp(-worsening / T) otherwise, while T falls. Their schedule for wiring (page 677): start with T so high
-that almost every move is accepted, then T_n = 0.9^n T_0, each temperature held until enough moves were tried.
+probability exp(-worsening / T) otherwise, while T falls. Their schedule for the partitioning of circuits: start with T
+so high that almost every move is accepted, then T_n = 0.9^n T_0, each temperature held until enough moves were accepted
+or tried.
 
 An objective has a scale of its own (percent, nats, seconds), so T_0 is found from what is observed, as Johnson, Aragon,
 McGeoch and Schevon, "Optimization by Simulated Annealing: An Experimental Evaluation, Part I", Operations Research 37
-(1989), section 4, find it: from the moves tried first. The walk begins with ``warm_up`` moves that are all accepted;
-T_0 is then set so that the median change among them, taken as a worsening, is accepted with probability ``acceptance``.
+(1989), find it: from moves tried first, such that a given share of moves is accepted. The walk begins with ``warm_up``
+moves that are all accepted; T_0 is then set so that the median change among them, taken as a worsening, is accepted
+with probability ``acceptance``.
 
-Differences: the median, where Johnson et al. take the mean, because a few architectures that do not train at all are
-worse by far. T_0 starts lower (acceptance 0.2, ``hold`` 5, where the papers have 0.4 to 0.9 and hundreds of moves at
-each temperature), because a few hundred trainings leave no time to be hot. What was trained once is remembered, so that
-a move to known ground costs nothing and does not count for the cooling. When the known surroundings hold the walk for
-a long row of moves (it is frozen), it goes on from a random architecture at the same temperature. With several workers
-each one's move starts from the state at the time of asking and is accepted or not against the state at the time of
-telling.
+Differences: the acceptance of the median worsening, where Johnson et al. have that of all moves tried; the mean would
+be ruled by a few architectures that do not train at all and are worse by far. T_0 starts lower (acceptance 0.2,
+``hold`` 5, where the papers have 0.4 to almost 1 and far more moves at each temperature), because a few hundred
+trainings leave no time to be hot. What was trained once is remembered, so that a move to known ground costs nothing and
+does not count for the cooling. When the known surroundings hold the walk for a long row of moves (it is frozen), it
+goes on from a random architecture at the same temperature. With several workers each one's move starts from the state
+at the time of asking and is accepted or not against the state at the time of telling.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, section 4: trials are
 split at a quantile of the objective into the good and the bad; a density is fitted to the decisions of either, l and g;
-of some candidates drawn from l the one with the greatest l / g, the greatest expected improvement (eq. 4), is trained
-next. optuna (Akiba et al., KDD 2019, arXiv:1907.10902) has the quantile min(0.1 n, 25) trials, and these defaults: 10
-random trials first, 24 candidates. The decisions of the space are its categorical variables.
+of some candidates drawn from l the one with the greatest l / g, the greatest expected improvement, is trained next.
+optuna (Akiba et al., KDD 2019, arXiv:1907.10902) has the quantile min(0.1 n, 25) trials, and these defaults: 10 random
+trials first, 24 candidates. The decisions of the space are its categorical variables.
 
 Differences: one density over all decisions, as Falkner, Klein and Hutter, "BOHB", ICML 2018 (arXiv:1807.01774), section
 4.1, propose; ``multivariate=false`` is the paper's, one for each decision, and takes longer. With several workers those

@@ -1,14 +1,15 @@
 """WeakNAS: a succession of weak predictors, each of which says where the next examples are drawn.
 
 Wu, Dai, Chen, Chen, Liu, Yu, Wang, Liu, Chen and Yuan, "Stronger NAS with Weaker Predictors", NeurIPS 2021
-(arXiv:2102.10490), section 2.2 and algorithm 1: in every round a weak predictor (a multilayer perceptron on the one-hot
-encoding, section 3.1) is fitted to all examples; the whole space is ranked by it, and the next examples are drawn
-evenly from the top N. The space that is drawn from thus shrinks to where the good ones are.
+(arXiv:2102.10490): in every round a weak predictor (a multilayer perceptron on the one-hot encoding) is fitted to all
+examples; the whole space is ranked by it, and the next examples are drawn evenly from the top N. The space that is
+drawn from thus shrinks to where the good ones are. Rounds of 10 examples, of which the first 10 are random, are those
+of the authors' released commands for NAS-Bench-201.
 
-Differences: the perceptron has layers of width 64, not 1,000, learns normal scores of the values by squared errors and
-is not begun anew in every round (first 300 steps on all examples, then 60); N is not 100 throughout but begins with
-``top`` and is halved in every round down to ``least``; rounds have 10 examples, the first 10 are random. In a space
-that is not small a pool of children and random architectures is ranked.
+Differences: the perceptron has 3 layers of width 64, where the released commands have 4 of 1,000; it learns normal
+scores of the values by squared errors and is not begun anew in every round (first 300 steps on all examples, then 60);
+N is not 100 throughout, as in those commands, but begins with ``top`` and is halved in every round down to ``least``.
+In a space that is not small a pool of children and random architectures is ranked.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ search with zero-cost scores:
 - zero-cost move: of all mutations of the parent the one with the best score is the child.
 
 The evolution is that of Real et al., AAAI 2019 (arXiv:1802.01548), algorithm 1, see
-:mod:`metanas.strategies.regularized_evolution`. As in the code that the authors released: N = 3,000, and one move in
-four is a random mutation all the same.
+:mod:`metanas.strategies.regularized_evolution`. As in the example that the authors released (their own tool, which the
+paper's results come from, is not): N = 3,000, and one move in four is a random mutation all the same.
 
-Differences: the population is 20 and the sample 5, for a few hundred trainings (64 and 10 in the released code). A
+Differences: the population is 20 and the sample 5, for a few hundred trainings (64 and 10 in the example). A
 child that was trained before is bred anew (``unique``; ``"none"`` as in the paper), so that a move takes the best
 mutation that is new. Of functionally equal architectures, which have one score, one enters the first population.
 Several scores may be combined by the mean of their ranks, the paper uses one. An architecture without a score ranks

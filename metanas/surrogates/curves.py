@@ -1,6 +1,6 @@
 """Learning curves as a few numbers: normal scores at every epoch, then a singular value decomposition.
 
-Yan, White, Savani and Hutter, "NAS-Bench-x11 and the Power of Learning Curves", NeurIPS 2021, section 3: a training
+Yan, White, Savani and Hutter, "NAS-Bench-x11 and the Power of Learning Curves", NeurIPS 2021, section 3.1: a training
 curve is the coefficients of the first right singular vectors of the matrix of all curves; a model predicts these
 coefficients from the architecture; decompressing them gives the predicted curve, freed of noise. Differences: curves
 are means over seeds; values become the normal scores of their ranks at their epoch first, so that a few diverged

@@ -1,8 +1,8 @@
 """How good a surrogate is: errors out of fold, and whether it ranks better than one real training does.
 
 The test is that of NAS-Bench-301 and NAS-Bench-x11 (Zela et al., "Surrogate NAS Benchmarks", ICLR 2022, section 2; Yan
-et al. 2021, section 4): of architectures that it has not seen, a surrogate should know the order better than one
-training of each of them would tell.
+et al. 2021, sections 3.2 and 3.3): of architectures that it has not seen, a surrogate should know the order better than
+one training of each of them would tell.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Regression from the first values of a curve, one for each number of epochs seen.
 
 Baker, Gupta, Raskar and Naik, "Accelerating Neural Architecture Search using Performance Prediction", ICLR workshop
-2018 (arXiv:1705.10823), section 3: the values so far with their first and second differences, a sequence of
+2018 (arXiv:1705.10823): the values so far with their first and second differences, a sequence of
 regressions, one for each length. Differences: ridge regression with a leave-one-out penalty in place of a support
 vector machine, on these features, so that nothing is left to tune; values as normal scores of their ranks at the same
 epoch, because some trainings diverge; no features of the architecture, which the predictors of architectures have.

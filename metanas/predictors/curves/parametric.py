@@ -1,8 +1,8 @@
 """Curves of known shape, averaged by how well they explain what was seen.
 
 Domhan, Springenberg and Hutter, "Speeding up Automatic Hyperparameter Optimization of Deep Neural Networks by
-Extrapolation of Learning Curves", IJCAI 2015, section 3: families of saturating curves and a Bayesian average of them.
-Families here, after their table 1 and Viering and Loog, "The Shape of Learning Curves: a Review", TPAMI 2023, table 1:
+Extrapolation of Learning Curves", IJCAI 2015: families of saturating curves and a Bayesian average of them.
+Families here, after theirs and Viering and Loog, "The Shape of Learning Curves: a Review", TPAMI 2023:
 
 * ``pow``: c + a x^(−α); ``exp``: c + a exp(−α x / final epoch); ``log``: c + a log(x), which does not saturate.
 
