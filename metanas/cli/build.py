@@ -11,6 +11,7 @@ import typer
 from metanas.cli._common import console, parse_numbers, print_json
 
 if TYPE_CHECKING:
+    from metanas.protocol import Protocol
     from metanas.tables.build import Progress
     from metanas.tables.shards import Plan
 
@@ -27,6 +28,16 @@ def command(
             "fewer are a part of more. Goes on in the work folder of a table of nb201-conv."
         ),
     ] = 0,
+    few_shot: Annotated[
+        int,
+        typer.Option(
+            help="Only so many architectures: those from which the published few-shot predictor learns the most about "
+            "the task (metanas predict --examples TABLE)."
+        ),
+    ] = 0,
+    arch: Annotated[
+        list[str] | None, typer.Option(help="Only this architecture, as a string or an index. Repeatable.")
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds, as in 0,1,2 or 0-2.")] = None,
     protocol: Annotated[
         str, typer.Option(help="The training protocol: a published one, or a .toml file.")
@@ -76,6 +87,14 @@ def command(
 
         metanas build --task udhr_langid-v1 --seeds 0,1,2 --protocol small-fast-v1
 
+    Ten architectures of a task of your own, from which the others are predicted, and those predicted to be the best:
+
+        metanas build --task my-task.toml --few-shot 10 --seeds 0
+
+        metanas predict --examples work/nb201-few10/my-task/my-task.h5 --best 5
+
+        metanas build --task my-task.toml --arch 82 --arch 2743 --seeds 0-2
+
     On a cluster (extra [distributed]):
 
         metanas build --task fashion_mnist-v1 --seeds 0-2 --backend dask --address tcp://host:8786
@@ -92,10 +111,17 @@ def command(
     if replace and not register:
         msg = "--replace belongs to --register."
         raise InvalidValueError(msg)
+    if [bool(pooled), bool(few_shot), bool(arch)].count(True) > 1:
+        msg = "--pooled, --few-shot and --arch each say which architectures to train: give one of them."
+        raise InvalidValueError(msg)
     if pooled:
         from metanas.tables.sample import sampled_plan
 
         plan = sampled_plan(task, load_protocol(protocol), pooled, name=name)
+    elif few_shot:
+        plan = _few_shot_plan(task, load_protocol(protocol), few_shot, name)
+    elif arch:
+        plan = _chosen_plan(space, task, load_protocol(protocol), arch, name)
     else:
         plan = make_plan(space, task, load_protocol(protocol), name=name)
     folder = work or default_work(plan)
@@ -109,6 +135,32 @@ def command(
     if register:
         path = _register(path, replace)
     _say(path, sha256, as_json)
+
+
+def _few_shot_plan(task: str, protocol: Protocol, count: int, name: str | None) -> Plan:
+    from metanas.published_predictors.fewshot import load_few_shot
+    from metanas.tables.build import make_plan
+    from metanas.tables.worker import task_of
+
+    predictor, own = load_few_shot(), task_of(task).name
+    chosen = predictor.propose(own, count).tolist()
+    return make_plan(predictor.space.name, task, protocol, name=name or f"nb201-few{count}/{own}", indices=chosen)
+
+
+def _chosen_plan(space: str, task: str, protocol: Protocol, archs: list[str], name: str | None) -> Plan:
+    """Plan a table of the named architectures, or rather of the representatives of their functions."""
+    import hashlib
+
+    from metanas.spaces import listed, load_space
+    from metanas.tables.build import make_plan
+    from metanas.tables.worker import task_of
+
+    home = listed(load_space(space))
+    found = [home.arch(int(text)) if text.strip().isdecimal() else home.parse(text) for text in archs]
+    chosen = sorted({int(home.canonical_indices[home.index(each)]) for each in found})
+    digest = hashlib.sha256(repr(chosen).encode()).hexdigest()[:8]  # other architectures, another work folder
+    own = name or f"{space}-{digest}/{task_of(task).name}"
+    return make_plan(space, task, protocol, name=own, indices=chosen)
 
 
 def _register(path: Path, replace: bool) -> Path:

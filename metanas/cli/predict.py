@@ -31,8 +31,20 @@ class _Answer(NamedTuple):
 
 
 def command(
-    archs: Annotated[list[str], typer.Argument(help="Architectures, as strings or indices.", metavar="ARCH...")],
+    archs: Annotated[
+        list[str] | None, typer.Argument(help="Architectures, as strings or indices.", metavar="[ARCH...]")
+    ] = None,
+    best: Annotated[
+        int, typer.Option(help="The so many architectures of different functions that are predicted to be the best.")
+    ] = 0,
     task: Annotated[str | None, typer.Option(help="Predict the validation accuracy on this task.")] = None,
+    examples: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Predict the validation accuracy on the task of this table (name or .h5 file), of which a few "
+            "architectures were trained (metanas build --few-shot). Repeatable."
+        ),
+    ] = None,
     device: Annotated[
         Path | None,
         typer.Option(help="Predict the latency on the device of this file (metanas measure --calibrate)."),
@@ -53,16 +65,35 @@ def command(
         metanas predict --task fashion_mnist '|none~0|+|none~0|none~1|+|nor_conv_3x3~0|skip_connect~1|none~2|'
 
         metanas predict --device my-laptop.toml --sources latencies.h5 1462 2901
+
+    A task of your own, from ten trainings of it and the tables of others:
+
+        metanas build --task my-task.toml --few-shot 10 --seeds 0
+
+        metanas predict --examples work/nb201-few10/my-task/my-task.h5 --best 5
     """
     from metanas.errors import InvalidValueError
 
-    if (task is None) == (device is None):
-        msg = "Say what to predict: --task NAME (accuracy) or --device FILE.toml (latency); one of the two."
+    if [task is None, not examples, device is None].count(False) != 1:
+        msg = (
+            "Say what to predict: --task NAME (accuracy), --examples TABLE (accuracy on a task of which a few "
+            "architectures were trained) or --device FILE.toml (latency); one of the three."
+        )
+        raise InvalidValueError(msg)
+    if (best < 1) == (not archs):
+        msg = "Name architectures, or say how many to find: --best 10; one of the two."
         raise InvalidValueError(msg)
     if sources and device is None:
         msg = "--sources are other devices and go with --device FILE.toml."
         raise InvalidValueError(msg)
-    answer = _accuracy(task, archs) if task is not None else _latency(device or Path(), sources or [], archs)
+    if task is not None:
+        answer = _accuracy(task, archs)
+    elif examples:
+        answer = _few_shot(examples, archs)
+    else:
+        answer = _latency(device or Path(), sources or [], archs)
+    if best:
+        answer = _best(answer, best)
     rows = list(zip(*(part.tolist() for part in answer[1:5]), strict=True))
     if as_json:
         print_json({"predicts": answer.what, "unit": answer.unit, "by": answer.by, "answers": _json(answer, rows)})
@@ -70,7 +101,7 @@ def command(
     _show(answer, rows)
 
 
-def _accuracy(task: str, archs: list[str]) -> _Answer:
+def _accuracy(task: str, archs: list[str] | None) -> _Answer:
     from metanas.published_predictors.accuracy import load_accuracy
 
     predictor = load_accuracy(task)
@@ -85,7 +116,27 @@ def _accuracy(task: str, archs: list[str]) -> _Answer:
     return _Answer(predictor.space, indices, mean, std, measured, what, config.unit, by)
 
 
-def _latency(device: Path, sources: list[str], archs: list[str]) -> _Answer:
+def _few_shot(tables: list[str], archs: list[str] | None) -> _Answer:
+    import numpy as np
+
+    from metanas.published_predictors.fewshot import examples, load_few_shot
+    from metanas.tables import open_table
+
+    predictor = load_few_shot()
+    opened = [open_table(name) for name in tables]
+    task, trained, values = examples(opened)
+    indices = _indices(predictor.space, archs)
+    mean, std = predictor.fit(task, trained, values).predict(indices)
+    assert std is not None
+    measured = np.full(len(predictor.space.canonical_indices), np.nan)
+    measured[trained] = values
+    seen = measured[predictor.space.canonical_indices[indices]]
+    config, others = predictor.config, len(predictor.others(task))
+    by = f"{config.name}, from {len(trained)} trained architectures and {others} other tasks"
+    return _Answer(predictor.space, indices, mean, std, seen, f"{config.metric} on {task}", config.unit, by)
+
+
+def _latency(device: Path, sources: list[str], archs: list[str] | None) -> _Answer:
     import numpy as np
 
     from metanas.devices.setting import read_device
@@ -133,9 +184,24 @@ def _latency(device: Path, sources: list[str], archs: list[str]) -> _Answer:
     return _Answer(space, indices, mean, std, measured[indices], f"latency on {known.name}", "ms", by)
 
 
-def _indices(space: Space, archs: list[str]) -> NDArray[np.int64]:
+def _best(answer: _Answer, count: int) -> _Answer:
+    """Keep the so many that are predicted to be the best: the fastest, or the most accurate."""
     import numpy as np
 
+    order = np.argsort(answer.mean if answer.unit == "ms" else -answer.mean, kind="stable")[:count]
+    parts = {key: getattr(answer, key)[order] for key in ("indices", "mean", "std", "measured")}
+    return answer._replace(**parts)
+
+
+def _indices(space: Space, archs: list[str] | None) -> NDArray[np.int64]:
+    """Return the indices of the architectures that were named; of one of every function if none was."""
+    import numpy as np
+
+    if not archs:
+        from metanas.spaces import listed
+
+        classes: NDArray[np.int64] = np.unique(listed(space).canonical_indices[listed(space).indices])
+        return classes
     found = [space.arch(int(arch)) if arch.strip().isdecimal() else space.parse(arch) for arch in archs]
     return np.array([space.index(arch) for arch in found], dtype=np.int64)
 

@@ -54,13 +54,15 @@ class Source(NamedTuple):
     logs: Floats
 
 
-def read_sources(space: Space, sources: Floats | None, *, smooth: bool = True) -> tuple[ListedSpace, list[Source]]:
+def read_sources(
+    space: Space, sources: Floats | Sequence[Source] | None, *, smooth: bool = True
+) -> tuple[ListedSpace, list[Source]]:
     """Return the sources of a predictor, and its space as one with a list.
 
     Args:
         space: space of the architectures.
         sources: values of other tasks by index, ``(index range, k)``, NaN where there is none; greater is better in
-            all of them, or in none. None: no source.
+            all of them, or in none. None: no source. Sources that were read before stay as they are.
         smooth: take the noise out; otherwise only gaps are filled.
 
     Raises:
@@ -70,6 +72,8 @@ def read_sources(space: Space, sources: Floats | None, *, smooth: bool = True) -
     space = listed(space)
     if sources is None:
         return space, []
+    if isinstance(sources, Sequence):
+        return space, list(sources)
     columns = np.asarray(sources, dtype=np.float64)
     size = len(space.canonical_indices)
     if columns.ndim != 2 or len(columns) != size:

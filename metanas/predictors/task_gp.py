@@ -11,12 +11,13 @@ smooth function (Rasmussen and Williams, "Gaussian Processes for Machine Learnin
 
 - the mean, so that without examples the ranking is the sources';
 - the relevance of each group of features in the smooth function: the mean of what the sources' own values say;
-- how far a task departs from the others: β, a₁, a₂, amplitude and noise make every source most likely, predicted from
+- how far a task departs from the others: β, a₁, a₂ and the amplitude make every source most likely, predicted from
   all the others as if it were new (as in Bonilla, Chai and Williams, "Multi-task Gaussian Process Prediction", NeurIPS
   2007, whose free task covariance is replaced by that sum). A single source says nothing of it; then priors stand.
 
-A target may depart further than the sources do from each other, and be noisier: predictions for several factors of
-both are averaged by likelihood and prior.
+The noise of an example is what the sources' own processes find in their values, before they are smoothed: their
+geometric mean. A target may depart further than the sources do from each other, and be noisier or less noisy (a mean of
+several trainings): predictions for several factors of both are averaged by likelihood and prior.
 
 Where :mod:`metanas.predictors.transfer_gp` models latencies, this has accuracies in mind: ranks instead of logarithms,
 features of the pruned function instead of the cell as written, and a level and scale that examples cannot run away
@@ -36,7 +37,7 @@ from metanas.errors import InvalidValueError
 from metanas.extras import require
 from metanas.predictors._inputs import Inputs
 from metanas.predictors._relevance import START, group_distances, linear_kernel, matern, standardize
-from metanas.predictors._sources import Aligned, Floats, Ints, prior_weights, read_sources
+from metanas.predictors._sources import Aligned, Floats, Ints, Source, prior_weights, read_sources
 from metanas.predictors._targets import Targets
 from metanas.predictors.base import Archs, Prediction, as_indices, check_examples, check_fitted
 from metanas.spaces import Space
@@ -50,8 +51,8 @@ _SLOPE = 0.85  # β, where sources cannot say
 _LEVEL = 0.1  # variance of the level
 _TUNED_ON = 120  # architectures of each source
 _DEPARTURES = np.array([0.3, 1.0, 3.0, 10.0])  # how much further than sources a target may depart from the mean
-_NOISES = np.array([0.3, 1.0, 3.0])
-_STD = 1.0  # prior, of the logarithm of both
+_NOISES = np.array([0.1, 0.3, 1.0, 3.0])
+_STD = 2.0  # prior, of the logarithm of both
 _POOL = 800  # candidates of a design
 
 
@@ -81,7 +82,7 @@ class TaskGP:
         rng: np.random.Generator,
         *,
         scores: Floats | None = None,
-        sources: Floats | None = None,
+        sources: Floats | Sequence[Source] | None = None,
         weights: Sequence[float] | Floats | None = None,
         smooth: bool = True,
     ) -> None:
@@ -91,7 +92,8 @@ class TaskGP:
             space: space of the architectures, with a list of them.
             rng: draws the architectures that variances are found on, and candidates.
             scores: further features, as zero-cost scores, ``(index range, k)``.
-            sources: accuracies on other tasks by index, ``(index range, k)``; NaN = not measured.
+            sources: accuracies on other tasks by index, ``(index range, k)``, NaN = not measured; or sources as
+                :func:`metanas.predictors._sources.read_sources` returns them.
             weights: prior weight of each source, as descriptions of the tasks suggest; None: by agreement.
             smooth: take the noise out of the sources.
 
@@ -101,7 +103,10 @@ class TaskGP:
         """
         self._space, found = read_sources(space, sources, smooth=smooth)
         self._seed = int(rng.integers(2**31))
-        self._given = np.isfinite(np.asarray(sources)).all(axis=1) if found else None
+        columns = None if isinstance(sources, Sequence) else sources
+        self._given: NDArray[np.bool_] | None = None  # which architectures every source has a value of
+        if columns is not None and found:
+            self._given = np.asarray(np.isfinite(columns).all(axis=1))
         self._weights = prior_weights(weights, found)
         self._z = np.column_stack([source.z for source in found]) if found else None
         self._inputs = Inputs(self._space, ("functional",), scores)
@@ -112,6 +117,9 @@ class TaskGP:
             logs[: len(own)] = own  # scores, if any, come last
         self._relevance = np.exp(logs)
         self._slope, self._logs = self._learn()
+        if found:  # what was learned of the sources' noise is what smoothing left of it
+            own_noise = float(np.mean([source.logs[-1] for source in found]))
+            self._logs[-1] = max(own_noise, float(np.log(_LEAST_NOISE)))
         self._fitted: _Fitted | None = None
 
     @property

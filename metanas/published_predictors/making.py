@@ -1,4 +1,4 @@
-"""Makes predictors to publish: of accuracy from one table, of latency from tables of devices."""
+"""Makes predictors to publish: of accuracy from one table or from tables of other tasks, of latency from devices."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from metanas.predictors import Prediction, Predictor, make_predictor
 from metanas.predictors._boosting import BoostedTrees
 from metanas.predictors._folds import out_of_fold
 from metanas.predictors._inputs import Inputs
+from metanas.predictors._sources import read_sources
 from metanas.predictors._targets import Targets
 from metanas.predictors.calibration import LEVELS, half_width, reliability
+from metanas.predictors.task_gp import TaskGP
 from metanas.predictors.xgboost import learner
+from metanas.published_predictors import fewshot
 from metanas.published_predictors.accuracy import EXAMPLES, PREFIX, columns_sha256
 from metanas.published_predictors.latency import SOURCES, completed, latency_columns
 from metanas.published_predictors.store import arrays_as_bytes
-from metanas.spaces import Space, listed
+from metanas.spaces import ListedSpace, Space, listed, load_space
 from metanas.tables import Table
 
-METRIC = "validation/accuracy"
+METRIC = fewshot.METRIC
+WIDEST = "nb201"  # the space of the few-shot predictor: tables of its sub-space are read as parts of it
+SHOTS = (0, 10, 20)
 SETTINGS: dict[str, Any] = {"members": 3, "rounds": 200, "depth": 4, "rate": 0.05, "inputs": 0.3}
 ENCODINGS = ("functional",)
 FOLDS = 5
@@ -136,6 +141,90 @@ def make_latency(tables: Sequence[Table], *, name: str = "latency-v1") -> Made:
     return Made(fields, weights, _latency_card(fields, list(columns)))
 
 
+def make_few_shot(tables: Sequence[Table], *, name: str = "fewshot-v1") -> Made:
+    """Read the accuracies of tasks, from which those of another task are predicted by a few trainings.
+
+    The figures leave out one task at a time: Kendall's tau over the architectures of its table that are no examples,
+    mean over the tasks. Examples are those that the predictor proposes; where the table has several seeds, they have
+    the value of the first, and the truth is the mean of the others.
+
+    Raises:
+        InvalidValueError: fewer than three tasks, or two tables of one task.
+    """
+    tasks = [table.task for table in tables]
+    if len(set(tasks)) < len(tasks) or len(tasks) < 3:
+        msg = f"A few-shot predictor learns from one table for each of at least three tasks, but got {tasks}."
+        raise InvalidValueError(msg)
+    space = listed(load_space(WIDEST))
+    columns = np.column_stack([_by_index(table, table.column(METRIC)) for table in tables])
+    _, sources = read_sources(space, columns)
+    classes = np.unique(space.canonical_indices[space.indices])
+    trained = classes[np.isfinite(columns[classes]).all(axis=1)]
+    figures = {"tasks": float(len(tasks))}
+    rows, covered = [], []
+    for left_out, table in enumerate(tables):
+        others = TaskGP(space, np.random.default_rng(0), sources=sources[:left_out] + sources[left_out + 1 :])
+        taus, coverage = _left_out(others, space, table, trained)
+        rows.append(taus)
+        covered.append(coverage)
+    for shots, column in zip(SHOTS, np.array(rows).T, strict=True):
+        figures[f"tau_from_{shots}_trainings"] = round(float(column.mean()), 4)
+    figures[f"coverage_80_from_{SHOTS[-1]}_trainings"] = round(float(np.mean(covered)), 4)
+    fields = {
+        "name": name,
+        "kind": "few-shot",
+        "space": WIDEST,
+        "task": "{task}",
+        "metric": METRIC,
+        "unit": tables[0].metrics[METRIC].unit,
+        "label": "mean_of_measured_seeds",
+        "method": TaskGP.name,
+        "examples": int(np.isfinite(columns[classes]).sum()),
+        "settings": {},
+        "data": {table.name: table.sha256 for table in tables},
+        "figures": figures,
+        "made": _versions("metanas", "numpy"),
+    }
+    arrays = {
+        "tasks": np.array(tasks),
+        "z": np.column_stack([source.z for source in sources]).astype(np.float32),
+        "logs": np.stack([source.logs for source in sources]).astype(np.float32),
+        "trained": trained.astype(np.int32),
+    }
+    return Made(fields, {fewshot.SOURCES: arrays_as_bytes(**arrays)}, _few_shot_card(fields, tables, rows))
+
+
+def _by_index(table: Table, values: Floats) -> Floats:
+    """Return the values of a table's rows by index, ``(index range,)``, NaN = not measured."""
+    if table.row_of_index is None:
+        msg = f"Table {table.name} is of {table.space_name!r}, a space without a list of architectures."
+        raise InvalidFileError(msg)
+    return np.append(values, np.nan)[table.row_of_index]
+
+
+def _left_out(
+    predictor: TaskGP, space: ListedSpace, table: Table, trained: NDArray[np.int64]
+) -> tuple[list[float], float]:
+    """Return how well a task that was left out is ranked, ``(len(SHOTS),)``, and how many 80 % intervals hold.
+
+    See :func:`make_few_shot`.
+    """
+    tau = require("scipy.stats", "predictors", "Rank correlation").kendalltau
+    by_seed = np.stack([_by_index(table, table.column(METRIC, seed=seed)) for seed in table.seeds])
+    first, truth = by_seed[0], by_seed[1:].mean(axis=0) if len(by_seed) > 1 else by_seed[0]
+    classes = np.unique(space.canonical_indices[space.indices])
+    classes = classes[np.isfinite(truth[classes])]
+    taus = [float(tau(predictor.prior(classes), truth[classes]).statistic)]
+    coverage = 0.0
+    for shots in SHOTS[1:]:
+        shown = predictor.propose(shots, trained)
+        asked = np.setdiff1d(classes, shown)
+        said = predictor.fit(shown, first[shown]).predict(asked)
+        taus.append(float(tau(said.mean, truth[asked]).statistic))
+        coverage = reliability(said, truth[asked]).coverage[_LEVEL]
+    return taus, coverage
+
+
 def _unmeasured(space: Space, values: Floats) -> float:
     """Return how well latencies are predicted that a device did not measure: Spearman's, of a tenth set aside."""
     known = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(values)))
@@ -211,6 +300,48 @@ architectures that are examples it gives a smoothed value, and `metanas predict`
 Nothing was chosen by test accuracy, which it does not predict.
 
 Made by `metanas publish {table.name}`.
+"""
+
+
+def _few_shot_card(fields: dict[str, Any], tables: Sequence[Table], rows: Sequence[Sequence[float]]) -> str:
+    taus = "\n".join(
+        f"| {table.task} | {len(table.seeds)} | " + " | ".join(f"{tau:.3f}" for tau in row) + " |"
+        for table, row in zip(tables, rows, strict=True)
+    )
+    means = " | ".join(f"{fields['figures'][f'tau_from_{shots}_trainings']:.3f}" for shots in SHOTS)
+    data = "\n".join(f"- `{name}`, sha256 `{sha256}`" for name, sha256 in fields["data"].items())
+    return f"""# {fields["name"]}
+
+Predicts the validation accuracy of architectures of the space `{fields["space"]}` on a task of which a few were
+trained:
+
+    metanas build --task card.toml --few-shot 10 --seeds 0
+    metanas predict --examples TABLE.h5 --best 10
+
+**Method.** A Gaussian process whose mean and kernel come from the tasks below (`metanas/predictors/task_gp.py`), fitted
+to the trainings when it is asked. It says which architectures to train first.
+
+**Figures.** One task left out at a time: Kendall's tau over the architectures of its table that are no examples.
+Examples are chosen by the predictor; where a table has several seeds they have the value of the first, and the truth is
+the mean of the others. Noise of the tables is in these figures: of a table whose seeds hardly agree nobody can rank the
+truth.
+
+| task left out | seeds | {" | ".join(f"{shots} trainings" for shots in SHOTS)} |
+|---|---|{"---|" * len(SHOTS)}
+{taus}
+| mean | | {means} |
+
+Intervals of 80 % hold {fields["figures"][f"coverage_80_from_{SHOTS[-1]}_trainings"]:.0%} of the values after
+{SHOTS[-1]} trainings.
+
+**Data.**
+
+{data}
+
+**Limits.** It knows small networks trained for a short time (the protocols of these tables); the less a task and its
+training are like these, the more trainings it needs. Of a task that is among them its own table is left out.
+
+Made by `metanas publish --few-shot {" ".join(fields["data"])}`.
 """
 
 

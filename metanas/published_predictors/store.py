@@ -21,7 +21,7 @@ from metanas.files import atomic_write, sha256_of
 FOLDER = "predictors"
 FILE = "config.toml"
 CARD = "card.md"
-Kind = Literal["accuracy", "latency"]
+Kind = Literal["accuracy", "few-shot", "latency"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _VERSION = re.compile(r"(.+)-v(\d+)")
 
@@ -37,7 +37,7 @@ class Config(_Part):
         name: with version, as in ``"accuracy-fashion_mnist-v1"``.
         kind: what it predicts.
         space: of the architectures that it answers for.
-        task: whose accuracy it predicts; of latencies, the networks that were timed.
+        task: whose accuracy it predicts, ``{task}`` for any; of latencies, the networks that were timed.
         metric: what it predicts; ``{device}`` stands for the device.
         unit: of its predictions.
         label: how one number came of several trainings.

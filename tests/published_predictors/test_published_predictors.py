@@ -286,8 +286,8 @@ def test_predict_says_what_is_measured(only: Path, table: Table, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["1462"], "--task NAME (accuracy) or --device"),
-        (["--task", "made", "--device", "x.toml", "1462"], "one of the two"),
+        (["1462"], "--device FILE.toml (latency); one of the three"),
+        (["--task", "made", "--device", "x.toml", "1462"], "one of the three"),
         (["--task", "made", "--sources", "x.h5", "1462"], "go with --device"),
         (["--task", "mnist", "1462"], "There is: made-v1"),
         (["--task", "made", "99999"], "99999"),
