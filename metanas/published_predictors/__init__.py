@@ -1,7 +1,7 @@
 """Predictors that were fitted once and are published: ``predictors/<name>/`` with weights, ``config.toml`` and a card.
 
-Weights are no pickles: trees in XGBoost's own binary JSON (UBJ), arrays in ``.npz``. A predictor of trees answers
-without XGBoost, scikit-learn or torch being loaded.
+Weights are no pickles: trees in XGBoost's own binary JSON (UBJ, packed by gzip), arrays in ``.npz``. A predictor of
+trees answers without XGBoost, scikit-learn or torch being loaded.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class AccuracyPredictor:
                 f"Predictor {config.name} was fitted on other inputs than this version of metanas gives; fit it again."
             )
             raise InvalidFileError(msg)
-        members = sorted(name for name in config.files if name.endswith(".ubj"))
+        members = sorted(name for name in config.files if name.endswith(".ubj.gz"))
         self._members = [Trees(read_weights(config, folder, name)) for name in members]
 
     def predict(self, archs: Archs) -> Prediction:

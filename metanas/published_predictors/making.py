@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -97,7 +98,8 @@ def make_accuracy(table: Table, *, seed: int = 0) -> Made:
         "figures": figures,
         "made": _versions("metanas", "numpy", "xgboost"),
     }
-    weights = {f"member-{n}.ubj": bytes(booster.save_raw("ubj")) for n, booster in enumerate(model.members)}
+    boosters = [bytes(booster.save_raw("ubj")) for booster in model.members]
+    weights = {f"member-{n}.ubj.gz": gzip.compress(raw, mtime=0) for n, raw in enumerate(boosters)}
     scales = {"noise": np.array(model.noise), "factor": np.array(factor)}
     weights[EXAMPLES] = arrays_as_bytes(index=index, value=y, **scales)
     return Made(fields, weights, _accuracy_card(fields, table))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
 import tomllib
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,7 +110,7 @@ def read_config(path: Path) -> Config:
 
 
 def read_weights(config: Config, folder: Path, name: str) -> bytes:
-    """Return the bytes of a weights file.
+    """Return the bytes of a weights file, unpacked if its name ends in ``.gz``.
 
     Raises:
         InvalidFileError: they are not those that the config names, or there is no such file.
@@ -117,7 +119,14 @@ def read_weights(config: Config, folder: Path, name: str) -> bytes:
         msg = f"Predictor {config.name} must have the weights {name!r}, but its config names {sorted(config.files)}."
         raise InvalidFileError(msg)
     published.verify(folder / name, config.files[name])
-    return (folder / name).read_bytes()
+    content = (folder / name).read_bytes()
+    if not name.endswith(".gz"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        msg = f"{folder / name} is not packed by gzip: {error}."
+        raise InvalidFileError(msg) from error
 
 
 def read_arrays(config: Config, folder: Path, name: str) -> dict[str, NDArray[Any]]:

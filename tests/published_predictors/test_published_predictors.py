@@ -163,7 +163,7 @@ def test_another_space_and_another_task_are_refused(only: Path) -> None:
         load_accuracy("mad-v1")
 
 
-@pytest.mark.parametrize("file", ["member-0.ubj", "examples.npz"])
+@pytest.mark.parametrize("file", ["member-0.ubj.gz", "examples.npz"])
 def test_tampered_weights_are_refused(file: str, only: Path) -> None:
     path = only / "predictors" / "accuracy-made-v1" / file
     content = bytearray(path.read_bytes())
@@ -181,7 +181,7 @@ def test_tampered_weights_are_refused(file: str, only: Path) -> None:
     [
         ('kind = "accuracy"', 'kind = "luck"', "kind"),
         ('space = "nb201-conv"', 'colour = "red"\nspace = "nb201-conv"', "colour"),
-        ('"member-0.ubj"', '"../member-0.ubj"', "own folder"),
+        ('"member-0.ubj.gz"', '"../member-0.ubj.gz"', "own folder"),
         ('name = "accuracy-made-v1"', 'name = "accuracy-other-v1"', "name of its folder"),
         ('"columns_sha256" = "', '"columns_sha256" = "0', "other inputs"),
     ],
@@ -209,6 +209,13 @@ def test_publishing_again_needs_leave_and_gives_the_same_bytes(only: Path, table
         make_accuracy(latencies)
     with pytest.raises(InvalidValueError, match="have none"):
         make_latency([table])
+
+
+def test_weights_that_are_not_packed(only: Path, table: Table) -> None:
+    made = make_accuracy(table)
+    publish(made.fields, made.weights | {"member-0.ubj.gz": b"trees"}, made.card, place=only, replace=True)
+    with pytest.raises(InvalidFileError, match="not packed by gzip"):
+        load_accuracy("made")
 
 
 def test_a_pickle_is_no_weights(only: Path) -> None:
