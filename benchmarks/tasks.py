@@ -3,9 +3,10 @@
     python benchmarks/tasks.py --targets 'nb201/*' --shots 0,5,10,20,50 --seeds 10
     python benchmarks/tasks.py --targets 'published/nb201-cifar10-200ep-v1' --sources 'nb201/*'
 
-Sources are all other tasks' tables among ``--sources`` (patterns of names; every table of the target's own task is left
-out), complete. Of the target a method sees the values of its examples alone, drawn by the seed, the same for all
-methods; ``NAME:chosen`` lets the method choose them. What is predicted is the validation accuracy after the last epoch:
+Sources are all other tasks' tables among ``--sources`` (patterns of names; every table of the target's own task and
+of tasks that share its data is left out), complete. Of the target a method sees the values of its examples alone, drawn
+by the seed, the same for all methods; ``NAME:chosen`` lets the method choose them. What is predicted is the validation
+accuracy after the last epoch:
 
 - of a published table the mean of the seeds that exist, for examples and truth alike, as papers do;
 - of a table with more seeds than one, examples have the value of a drawn one, and the truth is the mean of the others;
@@ -52,7 +53,7 @@ from metanas.predictors._targets import Targets
 from metanas.proxies.store import load_scores
 from metanas.spaces import listed, load_space
 from metanas.tables import Table, table_names
-from metanas.tasks import load_task
+from metanas.tasks import load_task, relatives
 from metanas.tasks.descriptors import alike, describe
 
 METRIC, REPORT = "validation/accuracy", "test/accuracy"
@@ -224,7 +225,8 @@ def main() -> None:
     shots = [int(text) for text in options.shots.split(",")]
     pool = tables_of(options.sources)
     for table in tables_of(options.targets):
-        sources = [other for other in pool if other.task.rpartition("-v")[0] != table.task and other.task != table.task]
+        own = relatives(table.task)
+        sources = [other for other in pool if not {other.task, other.task.rpartition("-v")[0]} & own]
         if not sources:
             print(f"{table.name}: no table of another task among {options.sources}")
             continue

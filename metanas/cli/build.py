@@ -20,21 +20,25 @@ NEEDS_ARGUMENTS = True
 
 def command(
     task: Annotated[str, typer.Option(help="The task, as in fashion_mnist-v1, or a card.toml of your own.")],
-    space: Annotated[str, typer.Option(help="The search space.")] = "nb201-conv",
+    space: Annotated[
+        str | None, typer.Option(help="The search space: nb201-conv if absent, nb201 with --arch.")
+    ] = None,
     pooled: Annotated[
-        int,
+        int | None,
         typer.Option(
+            min=1,
             help="The classes of nb201 without pooling and so many with pooling (of 4,033), drawn once and for all: "
-            "fewer are a part of more. Goes on in the work folder of a table of nb201-conv."
+            "fewer are a part of more. Goes on in the work folder of a table of nb201-conv.",
         ),
-    ] = 0,
+    ] = None,
     few_shot: Annotated[
-        int,
+        int | None,
         typer.Option(
+            min=1,
             help="Only so many architectures: those from which the published few-shot predictor learns the most about "
-            "the task (metanas predict --examples TABLE)."
+            "the task (metanas predict --examples TABLE).",
         ),
-    ] = 0,
+    ] = None,
     arch: Annotated[
         list[str] | None, typer.Option(help="Only this architecture, as a string or an index. Repeatable.")
     ] = None,
@@ -89,17 +93,18 @@ def command(
 
     Ten architectures of a task of your own, from which the others are predicted, and those predicted to be the best:
 
-        metanas build --task my-task.toml --few-shot 10 --seeds 0
+        metanas build --task my_task-v1.toml --few-shot 10 --seeds 0
 
-        metanas predict --examples work/nb201-few10/my-task/my-task.h5 --best 5
+        metanas predict --examples work/nb201-few10/my_task-v1/my_task-v1.h5 --best 5
 
-        metanas build --task my-task.toml --arch 82 --arch 2743 --seeds 0-2
+        metanas build --task my_task-v1.toml --arch 82 --arch 2743 --seeds 0-2
 
     On a cluster (extra [distributed]):
 
         metanas build --task fashion_mnist-v1 --seeds 0-2 --backend dask --address tcp://host:8786
     """
     from metanas.errors import InvalidValueError
+    from metanas.files import exclusive_lock
     from metanas.protocol import load_protocol
     from metanas.tables.assemble import assemble as assemble_table
     from metanas.tables.assemble import default_path
@@ -114,6 +119,9 @@ def command(
     if [bool(pooled), bool(few_shot), bool(arch)].count(True) > 1:
         msg = "--pooled, --few-shot and --arch each say which architectures to train: give one of them."
         raise InvalidValueError(msg)
+    if space is not None and (pooled or few_shot):
+        msg = f"--pooled and --few-shot choose architectures of nb201; leave out --space {space}."
+        raise InvalidValueError(msg)
     if pooled:
         from metanas.tables.sample import sampled_plan
 
@@ -121,9 +129,9 @@ def command(
     elif few_shot:
         plan = _few_shot_plan(task, load_protocol(protocol), few_shot, name)
     elif arch:
-        plan = _chosen_plan(space, task, load_protocol(protocol), arch, name)
+        plan = _chosen_plan(space or "nb201", task, load_protocol(protocol), arch, name)
     else:
-        plan = make_plan(space, task, load_protocol(protocol), name=name)
+        plan = make_plan(space or "nb201-conv", task, load_protocol(protocol), name=name)
     folder = work or default_work(plan)
     chosen = parse_numbers(seeds, "--seeds") if seeds is not None else None
     if chosen is not None and not assemble:
@@ -131,7 +139,8 @@ def command(
         with _Bar(plan) as bar:
             build(plan, folder, chosen, blocks=blocks, jobs=n_jobs, backend=backend, address=address, report=bar.report)
     path = default_path(plan, folder)
-    sha256 = assemble_table(plan, folder, path, seeds=chosen if assemble else None)
+    with exclusive_lock(folder / ".lock"):  # a builder that begins now would clear away the file being written
+        sha256 = assemble_table(plan, folder, path, seeds=chosen if assemble else None)
     if register:
         path = _register(path, replace)
     _say(path, sha256, as_json)

@@ -35,8 +35,9 @@ def command(
         list[str] | None, typer.Argument(help="Architectures, as strings or indices.", metavar="[ARCH...]")
     ] = None,
     best: Annotated[
-        int, typer.Option(help="The so many architectures of different functions that are predicted to be the best.")
-    ] = 0,
+        int | None,
+        typer.Option(min=1, help="The so many architectures of different functions that are predicted to be the best."),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Predict the validation accuracy on this task.")] = None,
     examples: Annotated[
         list[str] | None,
@@ -68,9 +69,9 @@ def command(
 
     A task of your own, from ten trainings of it and the tables of others:
 
-        metanas build --task my-task.toml --few-shot 10 --seeds 0
+        metanas build --task my_task-v1.toml --few-shot 10 --seeds 0
 
-        metanas predict --examples work/nb201-few10/my-task/my-task.h5 --best 5
+        metanas predict --examples work/nb201-few10/my_task-v1/my_task-v1.h5 --best 5
     """
     from metanas.errors import InvalidValueError
 
@@ -80,7 +81,7 @@ def command(
             "architectures were trained) or --device FILE.toml (latency); one of the three."
         )
         raise InvalidValueError(msg)
-    if (best < 1) == (not archs):
+    if (best is None) == (not archs):
         msg = "Name architectures, or say how many to find: --best 10; one of the two."
         raise InvalidValueError(msg)
     if sources and device is None:
@@ -92,7 +93,7 @@ def command(
         answer = _few_shot(examples, archs)
     else:
         answer = _latency(device or Path(), sources or [], archs)
-    if best:
+    if best is not None:
         answer = _best(answer, best)
     rows = list(zip(*(part.tolist() for part in answer[1:5]), strict=True))
     if as_json:
@@ -124,7 +125,7 @@ def _few_shot(tables: list[str], archs: list[str] | None) -> _Answer:
 
     predictor = load_few_shot()
     opened = [open_table(name) for name in tables]
-    task, trained, values = examples(opened)
+    task, trained, values = examples(opened, predictor.space)
     indices = _indices(predictor.space, archs)
     mean, std = predictor.fit(task, trained, values).predict(indices)
     assert std is not None

@@ -18,6 +18,7 @@ from metanas.leaderboard.setting import open_table
 from metanas.spaces import ListedSpace, listed, load_space
 from metanas.tables import Table, table_names
 from metanas.tables.schema import BESIDE
+from metanas.tasks import relatives
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -154,7 +155,7 @@ def _other_tasks(board: PredictorBoard, space: ListedSpace, tables: Sequence[Tab
         msg = f"Board {board.name} leaves one task out and needs tables of two tasks at least, but got {len(tables)}."
         raise InvalidValueError(msg)
     for table in tables:
-        others = [other for other in tables if other.task != table.task]
+        others = [other for other in tables if other.task not in relatives(table.task)]
         sources = {other.name: by_index(other, board.metric) for other in others}
         hashes = {other.name: other.sha256 for other in others}
         yield _target(board, space, table, table.name, table.name, board.metric, board.report, sources, hashes)

@@ -100,7 +100,7 @@ class Calibrated:
             raise InvalidValueError(msg)
         mean, std, fitted = self._predict(archs)
         n, tail = len(fitted.errors), (1 - level) / 2
-        rank = int(np.floor(tail * (n + 1)))  # of the error below which, counted from 1, is the tail
+        rank = int(np.floor(tail * (n + 1) + 1e-9))  # of the error below which, counted from 1, is the tail
         low, high = (fitted.errors[rank - 1], fitted.errors[n - rank]) if rank else (-np.inf, np.inf)
         return mean + low * std, mean + high * std
 

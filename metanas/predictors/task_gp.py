@@ -45,6 +45,8 @@ from metanas.spaces import Space
 PARTS = ("deviations", "linear", "smooth")
 _PRIOR = np.log([0.02, 0.03, 0.25, 0.05])  # variances of the parts and of the noise, beside a mean from sources
 _PRIOR_ALONE = np.log([1e-6, 0.3, 1.0, 0.05])  # without sources
+for _constant in (_PRIOR, _PRIOR_ALONE):
+    _constant.setflags(write=False)
 _LEAST_NOISE = 0.02  # sources were smoothed and look as if they had none
 _PRIOR_WEIGHT = 0.5  # of the squared distance to the prior, as of so many examples' likelihood
 _SLOPE = 0.85  # β, where sources cannot say
@@ -246,10 +248,10 @@ class TaskGP:
     def _learn(self) -> tuple[float, Floats]:
         """Return the slope, and the variances' logarithms, that make every source most likely, given the others."""
         if self._z is None:
-            return 0.0, _PRIOR_ALONE
+            return 0.0, _PRIOR_ALONE.copy()
         k = self._z.shape[1]
         if k < 2:
-            return _SLOPE, _PRIOR
+            return _SLOPE, _PRIOR.copy()
         minimize = require("scipy.optimize", "predictors", "A Gaussian process").minimize
         rng = np.random.default_rng(self._seed)
         n = min(_TUNED_ON, len(self._space.indices))

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metanas.errors import InvalidFileError, InvalidValueError
+from metanas.predictors._inputs import Inputs
 from metanas.predictors._sources import Source
 from metanas.predictors.task_gp import TaskGP
+from metanas.published_predictors.accuracy import columns_sha256
 from metanas.published_predictors.store import Config, find_config, read_arrays
 from metanas.spaces import ListedSpace, listed, load_space
 from metanas.tables import Table
@@ -18,6 +20,7 @@ from metanas.tables import Table
 SOURCES = "sources.npz"
 PUBLISHED = "fewshot"
 METRIC = "validation/accuracy"
+_MOST = 2000  # examples: time and memory grow with their square
 _ARRAYS = {"tasks", "z", "logs", "trained"}
 
 Floats = NDArray[np.float64]
@@ -44,6 +47,14 @@ class FewShot:
             raise InvalidFileError(msg)
         self.config = config
         self.space: ListedSpace = listed(load_space(config.space))
+        if columns_sha256(Inputs(self.space, ("functional",), None)) != config.settings.get("columns_sha256"):
+            msg = (
+                f"Predictor {config.name} was made with other inputs than this version of metanas gives; make it again."
+            )
+            raise InvalidFileError(msg)
+        if arrays["z"].shape != (len(self.space.canonical_indices), len(arrays["tasks"])):
+            msg = f"{folder / SOURCES} must hold a value of every task for every index, but has {arrays['z'].shape}."
+            raise InvalidFileError(msg)
         self._tasks: list[str] = arrays["tasks"].tolist()
         columns = zip(arrays["z"].astype(np.float64).T, arrays["logs"].astype(np.float64), strict=True)
         self._sources = [Source(z, logs) for z, logs in columns]
@@ -86,16 +97,20 @@ def load_few_shot(name: str = PUBLISHED) -> FewShot:
     return FewShot(*find_config(name))
 
 
-def examples(tables: Sequence[Table]) -> tuple[str, Ints, Floats]:
+def examples(tables: Sequence[Table], space: ListedSpace) -> tuple[str, Ints, Floats]:
     """Return the task of some tables, and the accuracies that they hold, by functional class.
+
+    Args:
+        tables: of one task under one protocol.
+        space: of the predictor.
 
     Returns:
         The task's name, indices ``(n,)``, and values ``(n,)``: validation accuracy after the last epoch, the mean over
         all measured seeds of all tables.
 
     Raises:
-        InvalidValueError: tables of different tasks or protocols, or fewer than two architectures.
-        InvalidFileError: a table without validation accuracy.
+        InvalidValueError: tables of different tasks or protocols, fewer than two architectures, or more than 2,000.
+        InvalidFileError: a table without validation accuracy, or of another space.
     """
     tasks, protocols = {table.task for table in tables}, {table.protocol_sha256 for table in tables}
     if len(tasks) != 1 or len(protocols) != 1:
@@ -106,14 +121,24 @@ def examples(tables: Sequence[Table]) -> tuple[str, Ints, Floats]:
         if METRIC not in table.metrics:
             msg = f"Examples need {METRIC}, but table {table.name} has {', '.join(table.metrics)}."
             raise InvalidFileError(msg)
+        if table.space.arch(int(table.archs[0])).space != space.name:
+            msg = f"Examples must be architectures of {space.name!r}, but {table.name} is of {table.space_name!r}."
+            raise InvalidFileError(msg)
         cube = table.values(METRIC)
         last = (cube[..., -1] if "epoch" in table.metrics[METRIC].axes else cube).reshape(len(table.archs), -1)
         there = np.isfinite(last)
         index.append(np.repeat(table.archs, there.sum(axis=1)))
         value.append(last[there])
-    classes, place = np.unique(np.concatenate(index).astype(np.int64), return_inverse=True)
+    trained = space.canonical_indices[np.concatenate(index).astype(np.int64)]
+    classes, place = np.unique(trained, return_inverse=True)
     if len(classes) < 2:
         msg = f"At least two architectures must be trained, but {tables[0].name} has {len(classes)}."
+        raise InvalidValueError(msg)
+    if len(classes) > _MOST:
+        msg = (
+            f"A few-shot predictor learns from {_MOST:,} architectures at most, but got {len(classes):,}. So many "
+            f"are a table of the task: metanas publish {tables[0].name}."
+        )
         raise InvalidValueError(msg)
     means = np.bincount(place, np.concatenate(value)) / np.bincount(place)
     return tasks.pop(), classes, means

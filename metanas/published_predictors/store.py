@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import re
 import tomllib
 import zlib
@@ -173,17 +174,28 @@ def publish(
     import hashlib
 
     files = {name: hashlib.sha256(content).hexdigest() for name, content in weights.items()}
-    config = Config.model_validate({**fields, "files": files})
+    known = {name: value for name, value in fields["figures"].items() if math.isfinite(value)}  # TOML has no null
+    try:
+        config = Config.model_validate({**fields, "files": files, "figures": known})
+    except ValidationError as error:
+        msg = f"The predictor cannot be published as {fields.get('name')!r}: {error}"
+        raise InvalidValueError(msg) from error
     folder = (place or published.writable()) / FOLDER / config.name
-    if (folder / FILE).is_file() and not replace and read_config(folder / FILE).files != files:
+    old: dict[str, str] = {}
+    if (folder / FILE).is_file():
+        try:
+            old = read_config(folder / FILE).files
+        except InvalidFileError:
+            if not replace:
+                raise
+    if old and not replace and old != files:
         msg = f"Predictor {config.name} is published with other weights. Replace it (--replace), or remove {folder}."
         raise InvalidValueError(msg)
-    old = set(read_config(folder / FILE).files) if (folder / FILE).is_file() else set()
     (folder / FILE).unlink(missing_ok=True)  # without a config there is no predictor: never one with other weights
     for name, content in {**weights, CARD: card.encode(), FILE: _toml(config).encode()}.items():
         with atomic_write(folder / name) as temporary:
             temporary.write_bytes(content)
-    for name in old - set(files):
+    for name in set(old) - set(files):
         (folder / name).unlink(missing_ok=True)
     assert all(sha256_of(folder / name) == sha256 for name, sha256 in files.items())
     return config, folder

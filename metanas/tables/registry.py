@@ -10,11 +10,12 @@ from pathlib import Path
 
 from metanas import published
 from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
-from metanas.files import atomic_write, atomic_write_text
+from metanas.files import atomic_write, atomic_write_text, exclusive_lock
 from metanas.tables.table import Table
 
 FOLDER = "benchmark_data"
 FILE = "registry.toml"
+_LOCK = ".lock"  # two that register at once would each write what they read, and one entry be lost
 _FIELDS = {"file": str, "sha256": str, "bytes": int, "card": str}
 _HEAD = """\
 # The published tables: name -> file, SHA-256, size in bytes, card (paths relative to this folder).
@@ -159,9 +160,15 @@ def register(path: Path, card: str, *, replace: bool = False, place: Path | None
     Raises:
         InvalidFileError: the file is no table.
         InvalidValueError: the name is published with another content, and ``replace`` is not set.
+        MetanasError: another process registers something at this moment.
     """
     table = Table(path)
     folder = (place or published.writable()) / FOLDER
+    with exclusive_lock(folder / _LOCK):
+        return _register(table, path, card, folder, replace=replace)
+
+
+def _register(table: Table, path: Path, card: str, folder: Path, *, replace: bool) -> Entry:
     index = folder / FILE
     entries = read_registry(index) if index.is_file() else {}
     known = entries.get(table.name)
@@ -192,9 +199,10 @@ def register_surrogate(entry: Entry, folder: Path) -> None:
         InvalidFileError: a registry file that is malformed.
     """
     index = folder / FILE
-    entries = read_registry(index) if index.is_file() else {}
-    learned = read_surrogates(index) if index.is_file() else {}
-    atomic_write_text(index, _registry_text(entries, learned | {entry.name: entry}, folder))
+    with exclusive_lock(folder / _LOCK):
+        entries = read_registry(index) if index.is_file() else {}
+        learned = read_surrogates(index) if index.is_file() else {}
+        atomic_write_text(index, _registry_text(entries, learned | {entry.name: entry}, folder))
 
 
 def _registry_text(entries: dict[str, Entry], learned: dict[str, Entry], folder: Path) -> str:

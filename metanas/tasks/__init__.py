@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from metanas.tasks.card import Card, Input, Source, Split, read_card
 from metanas.tasks.conversion import distinct, linked_groups, write_task
-from metanas.tasks.meta import MetaSplit, load_meta_split
+from metanas.tasks.meta import MetaSplit, load_meta_split, relatives
 from metanas.tasks.split import SPLITS, assign
 from metanas.tasks.task import Task, area_matrix, load_task, task_names
 
@@ -27,6 +27,7 @@ __all__ = [
     "load_meta_split",
     "load_task",
     "read_card",
+    "relatives",
     "task_names",
     "write_task",
 ]

@@ -51,6 +51,19 @@ class MetaSplit(BaseModel):
         return self
 
 
+def relatives(task: str) -> frozenset[str]:
+    """Return a task and those that share its data: what is said of a task that nobody knows must not come from these.
+
+    Raises:
+        InvalidFileError: the published split is malformed.
+    """
+    try:
+        groups = load_meta_split().together
+    except UnknownNameError:  # no split here, or one about tasks that are not here
+        return frozenset((task,))
+    return frozenset((task,)).union(*(group for group in groups if task in group))
+
+
 def load_meta_split(name: str = "meta-v1") -> MetaSplit:
     """Return a published split.
 

@@ -79,7 +79,7 @@ def test_a_few_trainings_of_a_new_task_rank_all_others(place: Path, tmp_path: Pa
     assert len(set(SPACE.canonical_indices[chosen])) == 12
     assert np.array_equal(chosen[:5], predictor.propose("fifth-v1", 5))
     rows = np.searchsorted(CLASSES, np.sort(chosen))
-    task, archs, values = examples([write(tmp_path / "few.h5", "fifth-v1", rows)])
+    task, archs, values = examples([write(tmp_path / "few.h5", "fifth-v1", rows)], SPACE)
     assert task == "fifth-v1"
     others = np.setdiff1d(np.arange(len(CLASSES)), rows)
     said = predictor.fit(task, archs, values).predict(CLASSES[others])
@@ -107,10 +107,47 @@ def test_the_asked_task_is_no_source_of_itself(place: Path) -> None:
 def test_examples_are_means_over_tables_and_seeds(tmp_path: Path) -> None:
     a = write(tmp_path / "a.h5", "fifth-v1", np.array([3, 8]))
     b = write(tmp_path / "b.h5", "fifth-v1", np.array([8, 20]), seeds=1)
-    _, archs, values = examples([a, b])
+    _, archs, values = examples([a, b], SPACE)
     assert np.array_equal(archs, CLASSES[[3, 8, 20]])
     trained = [*a.values(ACCURACY)[1, :, 0], b.values(ACCURACY)[0, 0, 0]]
     assert values[1] == pytest.approx(np.mean(trained))
+
+
+def test_examples_are_of_the_space_and_by_functional_class(tmp_path: Path) -> None:
+    twins = next(
+        np.flatnonzero(SPACE.canonical_indices == c) for c in CLASSES if (SPACE.canonical_indices == c).sum() == 3
+    )
+    path = tmp_path / "as-written.h5"
+    write_table(
+        path,
+        name="nb201/fifth-v1",
+        space="nb201",
+        task="fifth-v1",
+        arch_index=[*twins, CLASSES[-1]],
+        seeds=(0,),
+        epochs=(1,),
+        metrics={ACCURACY: (metric(ACCURACY), np.array([10.0, 20.0, 30.0, 50.0])[:, None, None])},
+        protocol="",
+        provenance={},
+        as_written=True,
+    )
+    _, archs, values = examples([Table.open(path)], SPACE)
+    assert archs.tolist() == sorted({int(SPACE.canonical_indices[twins[0]]), int(CLASSES[-1])})
+    assert sorted(values) == [20.0, 50.0]
+    with pytest.raises(InvalidFileError, match="architectures of 'nb101'"):
+        examples([Table.open(path)], load_space("nb101"))  # type: ignore[arg-type]
+
+
+def test_predictors_of_one_source_do_not_change_each_other() -> None:
+    from metanas.predictors.task_gp import TaskGP
+
+    columns = {task: np.full(len(SPACE.canonical_indices), np.nan) for task in TASKS[:2]}
+    for task, column in columns.items():
+        column[CLASSES] = truth(task) + np.random.default_rng(0).normal(0, 1 + 5 * (task == TASKS[1]), len(CLASSES))
+    first = TaskGP(SPACE, np.random.default_rng(0), sources=columns[TASKS[0]][:, None])
+    before = first.variances
+    assert TaskGP(SPACE, np.random.default_rng(0), sources=columns[TASKS[1]][:, None]).variances != before
+    assert first.variances == before
 
 
 def test_bad_examples_and_bad_sources(place: Path, tmp_path: Path) -> None:
@@ -118,11 +155,11 @@ def test_bad_examples_and_bad_sources(place: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other.h5", "sixth-v1", np.array([3, 4]))
     longer = write(tmp_path / "longer.h5", "fifth-v1", np.array([3, 4]), protocol="twice as long")
     with pytest.raises(InvalidValueError, match="At least two architectures"):
-        examples([one])
+        examples([one], SPACE)
     with pytest.raises(InvalidValueError, match="one task and one protocol"):
-        examples([one, other])
+        examples([one, other], SPACE)
     with pytest.raises(InvalidValueError, match="one task and one protocol"):
-        examples([one, longer])
+        examples([one, longer], SPACE)
     with pytest.raises(InvalidValueError, match="at least three tasks"):
         make_few_shot([Table.open(place / "first-v1.h5"), Table.open(place / "second-v1.h5")])
     with pytest.raises(InvalidValueError, match="one table for each"):
