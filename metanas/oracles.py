@@ -196,6 +196,19 @@ class TableOracle:
         self.metrics = (*self.metrics, *(name for name in costs if name not in self.metrics))
         self._rows = list(range(len(row_of_index)))
 
+    def check_clock(self) -> None:
+        """Check that a continued training lasts longer: it is charged the difference.
+
+        Raises:
+            InvalidValueError: it does not, for an architecture that may be asked for.
+        """
+        if self._seconds is not None and (np.diff(self._seconds[np.unique(self._rows)], axis=1) <= 0).any():
+            msg = (
+                f"Where trainings may be stopped and continued, {SECONDS} must grow with the epochs, but the mean over "
+                f"the measured seeds does not, for some architecture: were slow seeds not measured to the end?"
+            )
+            raise InvalidValueError(msg)
+
     def _check_complete(self, table: Columns, metric: str) -> NDArray[np.int32]:
         """Check that a search cannot run into a hole: every architecture of the space has its label and its time.
 

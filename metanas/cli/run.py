@@ -71,7 +71,7 @@ def command(
     from metanas.leaderboard.board import load_board
     from metanas.leaderboard.replay import Judge
     from metanas.leaderboard.resume import Unfinished
-    from metanas.leaderboard.runner import Job, earlier_runs, open_tables
+    from metanas.leaderboard.runner import Job, earlier_runs, open_tables, run_path
     from metanas.strategies import find_strategy
 
     for name, value in (("seeds", seeds), ("jobs", jobs), ("workers", workers)):
@@ -113,7 +113,7 @@ def command(
         text = f"Going on with an interrupted call: {plan.n_done} runs were finished. (--fresh begins anew.)"
         progress.print(text, style="yellow", highlight=False)
     done, failed = _carry_out(todo, judges, jobs or os.cpu_count() or 1, folder, plan, progress)
-    plan.remove()
+    made = [run_path(folder, entry.run) for entry in done]
     done += earlier_runs(folder, judges, n_workers, without=set(labels))
     sections = summary.sections(judges, done)
     content = summary.as_json(sections, failed, missing, n_workers)
@@ -130,6 +130,7 @@ def command(
             shown.print(f"Plots: {plotted}", soft_wrap=True, highlight=False, markup=False)
     if failed:
         raise StrategyError(_failures(failed, len(done), folder))
+    plan.remove(made)  # last: whatever stops this call before, its runs are not made again
     return 0
 
 
@@ -188,12 +189,14 @@ def _plot(sections: Sequence[Section], folder: Path) -> list[Path]:
     from metanas import charts
     from metanas.leaderboard.pareto import plot_fronts
     from metanas.leaderboard.plots import plot_regret
+    from metanas.leaderboard.summary import overall_ranks
 
     if not sections or not charts.available():
         return []
     panels = [(section.judge, section.entrants) for section in sections]
-    plots = plot_regret(panels, folder / "regret")
-    return plots + (plot_fronts(panels, folder / "front") if sections[0].judge.board.costs else [])
+    order = list(overall_ranks(sections))
+    plots = plot_regret(panels, folder / "regret", order)
+    return plots + (plot_fronts(panels, folder / "front", order) if sections[0].judge.board.costs else [])
 
 
 def _show(console: Console, sections: Sequence[Section]) -> None:
@@ -214,7 +217,8 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
             title=f"{board.name} on {judge.label}: {judge.figure} ({judge.units['test']}), test split",
             caption=f"Mean ± standard error. CPU: the strategy's own, in µs a trial. Optimum: median {board.unit} to "
             f"the best validation value (share of runs that found it). That {best} tests at "
-            f"{judge.optimum_test:.{digits}f}; the best test value of all is {judge.best_test:.{digits}f}.",
+            f"{judge.optimum_test:.{digits}f}; the best test value of all is {judge.best_test:.{digits}f}."
+            + _ranked(section),
             title_justify="left",
             caption_justify="left",
             box=SIMPLE_HEAD,
@@ -249,6 +253,17 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
         for label, rank in overall_ranks(sections).items():
             grid.add_row(label, "–" if math.isnan(rank) else f"{rank:.2f}")
         console.print(grid)
+
+
+def _ranked(section: Section) -> str:
+    """Say over which runs ranks are, where not over all."""
+    from metanas.leaderboard.statistics import shared_seeds
+
+    shared = len(shared_seeds(section.entrants))
+    if all(standing.n_runs == shared for standing in section.standings):
+        return ""
+    fewest = min(section.standings, key=lambda standing: standing.n_runs)
+    return f" Ranks are over the {shared} seeds that all strategies have ({fewest.label} has {fewest.n_runs})."
 
 
 def _mean(mean: float, error: float, digits: int, between: str) -> str:

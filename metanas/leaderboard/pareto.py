@@ -20,12 +20,13 @@ _WIDTH, _HEIGHT = 400, 300  # of a panel, in pixels
 _SPACE = "front of the space"
 
 
-def plot_fronts(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -> list[Path]:
+def plot_fronts(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path, order: Sequence[str] = ()) -> list[Path]:
     """Draw what a strategy's front offers at or below every cost: a row for each table, a column for each cost.
 
     Args:
         panels: judge and runs of each table of a board with costs.
         path: file without suffix; ``.png`` and ``.svg`` are written.
+        order: the strategies by their mean rank over the tables, the best first.
 
     Returns:
         The files that were written.
@@ -36,7 +37,7 @@ def plot_fronts(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
     require_plots("The plot of fronts")
     import altair
 
-    colours, crowd = colours_of(panels)
+    colours, crowd = colours_of(panels, order)
     rows = []
     for judge, entrants in panels:
         drawn = [entry for entry in entrants if entry.label in colours]

@@ -30,7 +30,7 @@ def budget_grid(limit: float, *, whole: bool) -> NDArray[np.float64]:
     return np.unique(np.round(points)) if whole else points
 
 
-def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -> list[Path]:
+def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path, order: Sequence[str] = ()) -> list[Path]:
     """Draw regret over the budget: a row for each table, validation on the left, test on the right.
 
     Of many strategies the best of each family have colours, bands and names, and all others are grey lines. Names are
@@ -39,6 +39,7 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
     Args:
         panels: judge and runs of each table.
         path: file without suffix; ``.png`` and ``.svg`` are written.
+        order: see :func:`places_of`.
 
     Returns:
         The files that were written.
@@ -50,7 +51,7 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
     import altair
 
     board = panels[0][0].board
-    places = places_of(panels)
+    places = places_of(panels, order)
     colours = {label: COLOURS[number] for number, label in enumerate(highlighted(places))}
     rows = [
         altair.hconcat(*(_panel(judge, runs, places, colours, split) for split in _SPLITS)) for judge, runs in panels
@@ -66,18 +67,15 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path) -
     return save(page(altair.vconcat(*rows), title, subtitle), path)
 
 
-def places_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]]) -> dict[str, int]:
-    """Return the place of each strategy by its mean place on the tables, 1 is best; the best first.
+def places_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]], order: Sequence[str]) -> dict[str, int]:
+    """Return the place of each strategy, 1 is best; the best first.
 
     Args:
         panels: judge and runs of each table, the best strategy first.
+        order: the strategies by their mean rank over the tables; what it does not name follows as on the tables.
     """
-    found: dict[str, list[int]] = {}
-    for _, entrants in panels:
-        for place, entry in enumerate(entrants):
-            found.setdefault(entry.label, []).append(place)
-    order = sorted(found, key=lambda label: sum(found[label]) / len(found[label]))
-    return {label: number for number, label in enumerate(order, start=1)}
+    named = dict.fromkeys([*order, *(entry.label for _, entrants in panels for entry in entrants)])
+    return {label: number for number, label in enumerate(named, start=1)}
 
 
 def highlighted(places: Mapping[str, int]) -> list[str]:
@@ -99,16 +97,19 @@ def highlighted(places: Mapping[str, int]) -> list[str]:
     return chosen[: len(COLOURS)]
 
 
-def colours_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]]) -> tuple[dict[str, str], str]:
+def colours_of(
+    panels: Sequence[tuple[Judge, Sequence[Entrant]]], order: Sequence[str] = ()
+) -> tuple[dict[str, str], str]:
     """Give colours to the strategies that stand out, see :func:`highlighted`, where others cannot be drawn at all.
 
     Args:
         panels: judge and runs of each table, the best strategy first.
+        order: see :func:`places_of`.
 
     Returns:
         Colour by label, and a sentence on those that are left out (empty if none are).
     """
-    places = places_of(panels)
+    places = places_of(panels, order)
     drawn = dict(zip(highlighted(places), COLOURS, strict=False))
     left = len(drawn) < len(places)
     return drawn, f" Drawn are the best of each family, {len(drawn)} of {len(places)} strategies." if left else ""
@@ -188,7 +189,7 @@ def _range(curves: Any, reference: float) -> tuple[float, float]:
     positive = means[means > 0]
     if not positive.size:
         return 0.1, 1.0
-    high = max(float(curve.high.max()) for curve in curves if len(curve.high))
+    high = max((float(curve.high.max()) for curve in curves if len(curve.high)), default=float(positive.max()))
     low = max(float(positive.min()), high / 1000)
     return low / 1.25, high * 1.05
 

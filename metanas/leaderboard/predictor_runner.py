@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from metanas.errors import InvalidFileError, PredictorError
+from metanas.errors import InvalidFileError, InvalidValueError, PredictorError
 from metanas.leaderboard.predictor_board import PredictorBoard
 from metanas.leaderboard.predictor_run import (
     PredictorRun,
@@ -20,11 +21,11 @@ from metanas.leaderboard.predictor_run import (
     scored,
     write_predictor_run,
 )
-from metanas.leaderboard.predictor_source import PredictorSource
+from metanas.leaderboard.predictor_source import PredictorSource, all_names
 from metanas.leaderboard.predictor_target import Target, targets_of
 from metanas.leaderboard.resume import code_sha256
 from metanas.leaderboard.runner import path_of
-from metanas.leaderboard.submission import StrategyPart
+from metanas.leaderboard.submission import StrategyPart, impersonates
 from metanas.tables import Table
 
 
@@ -141,7 +142,10 @@ def earlier_predictor_runs(
                 continue
             if not _is_of(run, board, target) or run.seal != run.computed_seal() or label_of(run) in without:
                 continue
-            found.append(run.model_copy(update={"figures": scored(board, target, run.fits)}))
+            if impersonates(run.predictor, all_names()):
+                continue
+            with contextlib.suppress(InvalidFileError, InvalidValueError):  # fits that are none
+                found.append(run.model_copy(update={"figures": scored(board, target, run.fits)}))
     return found
 
 

@@ -11,9 +11,12 @@ from metanas.leaderboard.predictor_board import PredictorBoard
 from metanas.leaderboard.predictor_run import FiguresPart, FitPart, PredictorRun, fit_and_predict, scored, unpack
 from metanas.leaderboard.predictor_source import PredictorSource, all_names
 from metanas.leaderboard.predictor_target import Target
+from metanas.leaderboard.submission import impersonates
 
 _SAME = 1e-9  # relative: libraries may differ in the last digit of a correlation
-_ALIKE = 1e-3  # of the range of predictions: float32 arithmetic in another order
+_ALIKE = 1e-4  # of the range of predictions: float32 arithmetic in another order
+_RANKED_ALIKE = 5e-3  # correlations of ranks: predictions that nearly agree may change places
+_IMPERSONATION = "it says that {!r} came from outside, but that is the name of a built-in one, or it names no source"
 
 
 def verify_predictor_run(
@@ -49,6 +52,8 @@ def verify_predictor_run(
         reasons += _check_figures(run.figures, scored(board, target, run.fits))
     except (InvalidFileError, InvalidValueError) as error:
         return [*reasons, str(error)], []
+    if impersonates(run.predictor, all_names()):
+        return [*reasons, _IMPERSONATION.format(run.predictor.name)], []
     source, why_not = _source_of(run, sources)
     if source is None:
         return (reasons, [why_not]) if run.predictor.sha256 else ([*reasons, why_not], [])
@@ -111,7 +116,21 @@ def _fit_again(run: PredictorRun, board: PredictorBoard, target: Target, source:
     if sorted(declined) != sorted(run.declined):
         return [f"it declines {sorted(run.declined)} examples, but fitted again {sorted(declined)}"]
     again = {fit.n: fit for fit in fits}
-    return [reason for fit in run.fits if fit.n in again for reason in _compare(run, fit, again[fit.n], target)]
+    reasons = [reason for fit in run.fits if fit.n in again for reason in _compare(run, fit, again[fit.n], target)]
+    return reasons or _compare_ranks(run, scored(board, target, fits))
+
+
+def _compare_ranks(run: PredictorRun, again: tuple[FiguresPart, ...]) -> list[str]:
+    """Compare correlations: predictions close to the true ones may still be moved so that they rank better."""
+    stated = {entry.n: entry for entry in run.figures}
+    return [
+        f"{name} with {entry.n} examples is stated as {said}, but {run.predictor.name!r} with seed {run.seed}, fitted "
+        f"again, reaches {found}"
+        for entry in again
+        if entry.n in stated
+        for name in ("tau", "top_tau", "spearman")
+        if abs((said := getattr(stated[entry.n], name)) - (found := getattr(entry, name))) > _RANKED_ALIKE
+    ]
 
 
 def _compare(run: PredictorRun, stated: FitPart, again: FitPart, target: Target) -> list[str]:

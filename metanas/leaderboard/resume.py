@@ -1,6 +1,7 @@
 """What an interrupted ``metanas run`` had finished, so that the next call goes on from there.
 
-While runs are made, a file beside them notes each that is done. It is removed when all are. Whatever ends the process,
+While runs are made, a file beside them notes each that is done. What a call noted is forgotten when all of it is done
+and shown; what another call noted stays. Whatever ends the process,
 the file stays, and the runs that it notes need not be made again, provided that the code is still the same.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,8 +22,19 @@ from metanas.files import atomic_write_text
 from metanas.leaderboard.submission import Run, read_run
 
 FILE = "unfinished.jsonl"
-_PARTS = ("encodings", "predictors", "spaces", "strategies")
-_FILES = ("arch.py", "harness.py", "oracles.py", "outcomes.py", "problem.py")
+_PARTS = ("encodings", "predictors", "spaces", "strategies", "surrogates")
+_FILES = (
+    "arch.py",
+    "checkpoint.py",
+    "harness.py",
+    "leaderboard/setting.py",
+    "oracles.py",
+    "outcomes.py",
+    "problem.py",
+    "tables/noise_model.py",
+    "tables/table.py",
+    "tables/training_noise.py",
+)
 _DECIDE = (*_FILES, *(f"{part}/**/*.py" for part in _PARTS))
 
 
@@ -48,20 +61,21 @@ class Unfinished:
         Args:
             folder: where runs are written.
             rules_sha256: hash of the board's rules.
-            fresh: forget what was noted.
+            fresh: forget what was noted, and where runs were interrupted.
         """
+        for journal in folder.rglob("seed-*.journal.jsonl") if fresh else ():
+            journal.unlink(missing_ok=True)
         self._path = folder / FILE
         self._folder = folder
         self._seals: dict[str, str] = {}
-        head = json.dumps({"code": code_sha256(), "rules": rules_sha256})
+        self._head = head = json.dumps({"code": code_sha256(), "rules": rules_sha256})
         lines = [] if fresh or not self._path.is_file() else self._path.read_text(encoding="utf-8").split("\n")
         if lines[:1] == [head]:
             for line in lines[1:-1]:  # the last has no end: it is empty or cut short
                 with contextlib.suppress(ValueError):
                     self._seals.update(json.loads(line))
         self.n_done = len(self._seals)
-        kept = "".join(f"{json.dumps({path: seal})}\n" for path, seal in self._seals.items())
-        atomic_write_text(self._path, f"{head}\n{kept}")
+        atomic_write_text(self._path, self._text())
 
     def run_at(self, path: Path) -> Run | None:
         """Return the run that lies at ``path`` if it is noted, whole and unchanged."""
@@ -76,11 +90,21 @@ class Unfinished:
 
     def add(self, run: Run, path: Path) -> None:
         """Note a run that was written."""
+        place = str(path.relative_to(self._folder))
+        self._seals[place] = run.seal
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({str(path.relative_to(self._folder)): run.seal}) + "\n")
+            file.write(json.dumps({place: run.seal}) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
-    def remove(self) -> None:
-        """Delete the notes: everything is done."""
-        self._path.unlink(missing_ok=True)
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Forget the runs at ``paths``, with which a call is done; the file goes with the last of all."""
+        for path in paths:
+            self._seals.pop(str(path.relative_to(self._folder)), None)
+        if self._seals:
+            atomic_write_text(self._path, self._text())
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def _text(self) -> str:
+        return "\n".join([self._head, *(json.dumps({path: seal}) for path, seal in self._seals.items()), ""])

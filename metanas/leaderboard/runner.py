@@ -25,8 +25,8 @@ from metanas.leaderboard.board import Board
 from metanas.leaderboard.replay import Climb, Judge
 from metanas.leaderboard.resume import Unfinished, code_sha256
 from metanas.leaderboard.setting import Setting, make_setting, open_searched, reopen_searched
-from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, read_run, write_run
-from metanas.strategies import Source
+from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, impersonates, read_run, write_run
+from metanas.strategies import Source, strategy_names
 from metanas.tables import Table
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: s
                 here = (board.name, board.rules_sha256, judge.table_sha256, judge.device)
                 if same != (*here, dict(judge.setting.columns), workers) or run.seal != run.computed_seal():
                     continue
-                if label_of(run) not in without:
+                if label_of(run) not in without and not impersonates(run.strategy, strategy_names()):
                     result, climb = judge.replay(run)
                     found.append(Done(run, label_of(run), result, climb))
     return found

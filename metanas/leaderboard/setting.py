@@ -138,6 +138,8 @@ def make_setting(board: Board, table: Columns, device: str | None = None) -> Set
         max_epochs=board.rules.max_epochs,
         costs={name: known[name] for name in dict.fromkeys(costs)},
     )
+    if board.rules.fidelity == "any":
+        oracle.check_clock()
     outcomes = None if board.outcome == "mean" else Outcomes(_measured(table), oracle, board.outcome)
     return Setting(board, table.name, table.task, device, oracle, objectives, constraints, known, columns, outcomes)
 

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from metanas.errors import InvalidValueError
 from metanas.leaderboard.replay import Climb, Judge
 
+_DIGITS = 9  # behind the point, where values are compared
+
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
@@ -120,12 +122,13 @@ def standings(entrants: Sequence[Entrant], judge: Judge) -> list[Standing]:
     at = judge.board.report.at
     grid = np.array(at, dtype=np.float64)
     tests = {entry.label: {seed: climb.at(grid)[1] for seed, climb in entry.climbs.items()} for entry in entrants}
-    shared = sorted(set.intersection(*(set(by_seed) for by_seed in tests.values()))) if tests else []
+    shared = shared_seeds(entrants)
     mean_rank = dict.fromkeys(tests, math.nan)
     if shared:
         table = np.array(
             [[by_seed[seed] for seed in shared] for by_seed in tests.values()]
         )  # (strategies, seeds, points)
+        table = np.round(table, _DIGITS)  # equal fronts may differ in the last bit, by the order of their members
         by_point = np.apply_along_axis(lambda column: ranks(column, maximize=judge.test_maximized), 0, table)
         mean_rank = dict(zip(tests, by_point.mean(axis=(1, 2)).tolist(), strict=True))
     found = []
@@ -147,6 +150,11 @@ def standings(entrants: Sequence[Entrant], judge: Judge) -> list[Standing]:
             )
         )
     return sorted(found, key=lambda standing: (math.isnan(standing.rank), standing.rank, standing.label))
+
+
+def shared_seeds(entrants: Sequence[Entrant]) -> list[int]:
+    """Return the seeds that all strategies have: those that are ranked."""
+    return sorted(set.intersection(*(set(entry.climbs) for entry in entrants))) if entrants else []
 
 
 def _limited(entrant: Entrant) -> tuple[tuple[float, float], ...]:

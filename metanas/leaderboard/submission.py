@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,14 @@ class StrategyPart(_Part):
     config: dict[str, Any]
     source: str | None = None
     sha256: Sha256 | None = None
+
+
+def impersonates(stated: StrategyPart, built_in: Collection[str]) -> bool:
+    """Return whether a run says that its strategy came from outside in a way that none can have come from there.
+
+    Its name is that of a built-in one, which sources from outside may not have, or it has a hash and no source.
+    """
+    return stated.sha256 is not None and (stated.name in built_in or stated.source is None)
 
 
 class Choices(_Part):

@@ -9,7 +9,7 @@ from typing import Any
 
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.runner import Done, Failed
-from metanas.leaderboard.statistics import Entrant, Standing, standings
+from metanas.leaderboard.statistics import Entrant, Standing, shared_seeds, standings
 from metanas.strategies import families
 
 
@@ -88,6 +88,7 @@ def _section(section: Section) -> dict[str, Any]:
         "optimum_validation": judge.best_validation,
         "optimum_test": judge.optimum_test,
         "limit": _limit(judge),
+        "ranked_seeds": len(shared_seeds(section.entrants)),
         "strategies": [_standing(standing) for standing in section.standings],
     }
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from metanas.errors import InvalidFileError, MetanasError, VerificationError
 from metanas.leaderboard.replay import Judge
-from metanas.leaderboard.submission import Result, Run
+from metanas.leaderboard.submission import Result, Run, impersonates
 from metanas.strategies import Source, strategy_names
+
+_IMPERSONATION = "it says that {!r} came from outside, but that is the name of a built-in one, or it names no source"
 
 
 def verify(run: Run, judge: Judge, sources: Iterable[Source] = ()) -> tuple[list[str], list[str]]:
@@ -47,6 +49,10 @@ def verify(run: Run, judge: Judge, sources: Iterable[Source] = ()) -> tuple[list
         reasons += _compare(run.result, result)
     except (VerificationError, InvalidFileError) as error:
         reasons.append(str(error))
+    if run.seed >= board.seeds:
+        remarks.append(f"made with a seed beyond the {board.seeds} of board {board.name}")
+    if impersonates(run.strategy, strategy_names()):
+        return [*reasons, _IMPERSONATION.format(run.strategy.name)], remarks
     source, why_not = _source_of(run, sources)
     if source is None:
         (reasons if run.strategy.sha256 is None else remarks).append(why_not)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from metanas.errors import InvalidFileError, UnknownNameError
+from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
 from metanas.leaderboard.board import DEFAULT, Board, board_names, load_board, read_board
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.setting import open_table
 from metanas.problem import Budget
-from metanas.tables import table_names
+from metanas.tables import Table, table_names
 
 
 def test_the_default_board_is_as_its_page_says() -> None:
@@ -100,3 +103,17 @@ def test_boards_are_found_by_name_or_file(tmp_path: Path) -> None:
         read_board(path)
     with pytest.raises(InvalidFileError, match="no readable TOML"):
         read_board(tmp_path / "absent.toml")
+
+
+def test_a_clock_that_would_run_backwards_is_refused(search_table_path: Path, tmp_path: Path) -> None:
+    """Trainings of a later epoch that were not measured with the slow seed."""
+    path = tmp_path / "slow.h5"
+    shutil.copyfile(search_table_path, path)
+    with h5py.File(path, "r+") as file:
+        seconds = file["metrics/cost/seconds"][()]
+        seconds[5, 0] *= 10
+        seconds[5, 0, -1] = np.nan
+        file["metrics/cost/seconds"][...] = seconds
+    Judge(load_board("anytime-v1"), Table.open(path))
+    with pytest.raises(InvalidValueError, match="must grow with the epochs"):
+        Judge(load_board("multifidelity-v1"), Table.open(path))

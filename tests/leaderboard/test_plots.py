@@ -109,3 +109,12 @@ def test_without_the_extra_it_says_how_to_install_it(
     monkeypatch.setattr(extras.importlib, "import_module", absent)
     with pytest.raises(MetanasError, match=r"pip install 'metanas\[plots\]'"):
         plots.plot_regret([(judge, [])], tmp_path / "regret")
+
+
+def test_a_panel_in_which_no_run_has_a_value_yet() -> None:
+    nothing = np.empty(0)
+    assert plots._range([Curve(nothing, nothing, nothing, nothing)], 2.0) == pytest.approx((1.6, 2.1))
+
+
+def test_places_are_those_of_the_order_over_all_tables() -> None:
+    assert plots.places_of([], ["b", "a"]) == {"b": 1, "a": 2}

@@ -15,10 +15,18 @@ from scipy.stats import kendalltau
 from metanas.cli import main
 from metanas.encodings import encode
 from metanas.errors import InvalidFileError, InvalidValueError, PredictorError, UnknownNameError
+from metanas.leaderboard import predictor_verification
 from metanas.leaderboard.predictor_board import PredictorBoard, load_predictor_board, predictor_board_names
 from metanas.leaderboard.predictor_figures import figures
 from metanas.leaderboard.predictor_report import predictor_json, predictor_sections
-from metanas.leaderboard.predictor_run import PredictorRun, pack, read_predictor_run, unpack, write_predictor_run
+from metanas.leaderboard.predictor_run import (
+    PredictorRun,
+    pack,
+    read_predictor_run,
+    scored,
+    unpack,
+    write_predictor_run,
+)
 from metanas.leaderboard.predictor_runner import PredictorJob, make_predictor_run, run_predictors
 from metanas.leaderboard.predictor_source import find_predictor
 from metanas.leaderboard.predictor_target import Target, targets_of
@@ -265,6 +273,18 @@ CHEATS: dict[str, tuple[Callable[[PredictorRun, Target], PredictorRun], str]] = 
         "is not built in",
     ),
 }
+
+
+def test_predictions_that_are_close_enough_must_rank_alike_too(
+    run: PredictorRun, board: PredictorBoard, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor_verification, "_ALIKE", 1e9)
+    change, _ = CHEATS["predictions that are the labels"]
+    changed = change(run, target)
+    changed = sealed(changed.model_copy(update={"figures": scored(board, target, changed.fits)}))
+    reasons, _ = verify_predictor_run(changed, board, target)
+    assert any("fitted again, reaches" in reason for reason in reasons), reasons
+    assert verify_predictor_run(run, board, target) == ([], [])
 
 
 @pytest.mark.parametrize("cheat", CHEATS)

@@ -30,8 +30,13 @@ def test_a_noted_run_is_found_by_the_next_call(finished: tuple[Run, Path], tmp_p
     assert again.n_done == 1
     assert again.run_at(path) == run
     assert Unfinished(tmp_path, RULES).run_at(path) == run  # and by the one after that
-    again.remove()
-    assert Unfinished(tmp_path, RULES).n_done == 0
+    other = run.model_copy(update={"seed": 7})
+    there = run_path(tmp_path, other)
+    again.add(other, there)
+    again.remove([path])  # what another call noted stays
+    assert list(Unfinished(tmp_path, RULES)._seals) == [str(there.relative_to(tmp_path))]
+    again.remove([there])
+    assert not (tmp_path / FILE).exists()
 
 
 def test_a_run_that_is_not_noted_or_was_changed_is_none(finished: tuple[Run, Path], tmp_path: Path) -> None:
@@ -52,7 +57,10 @@ def test_other_rules_other_code_or_a_wish_begin_anew(
     text = (tmp_path / FILE).read_text()
     assert Unfinished(tmp_path, "1" * 64).n_done == 0
     (tmp_path / FILE).write_text(text)
+    journal = finished[1].with_name("seed-003.journal.jsonl")
+    journal.touch()
     assert Unfinished(tmp_path, RULES, fresh=True).n_done == 0
+    assert not journal.exists()
     (tmp_path / FILE).write_text(text)
     assert Unfinished(tmp_path, RULES).n_done == 1
     monkeypatch.setattr(resume, "code_sha256", lambda: "another")

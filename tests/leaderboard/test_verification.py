@@ -145,10 +145,25 @@ def test_a_forged_number_of_workers_is_found(run_of: RunOf, judge: Judge) -> Non
     assert any("is stated as architecture" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("part", [{"sha256": "a" * 64}, {"sha256": "a" * 64, "source": "mine.py:local_search"}])
+def test_a_built_in_strategy_cannot_come_from_outside(part: dict[str, str], run_of: RunOf, judge: Judge) -> None:
+    run = run_of("local_search", 0)
+    forged = resealed(run, judge, strategy=run.strategy.model_copy(update=part))
+    reasons, _ = verify(forged, judge)
+    assert len(reasons) == 1
+    assert "'local_search' came from outside, but that is the name of a built-in one" in reasons[0]
+
+
+def test_seeds_beyond_the_boards_are_named(run_of: RunOf, judge: Judge) -> None:
+    reasons, remarks = verify(run_of("local_search", 3), judge)
+    assert reasons == []
+    assert remarks == ["made with a seed beyond the 3 of board made-v1"]
+
+
 def test_a_strategy_from_outside_is_run_again_where_its_source_is_given(
     mine: str, job: Callable[..., Job], judge: Judge, tmp_path: Path
 ) -> None:
-    run = make_run(job(f"{mine},step=2", 5))
+    run = make_run(job(f"{mine},step=2", 2))
     run = run.model_copy(update={"result": judge.replay(run)[0]})
     assert run.strategy.source == "mine.py:Mine"  # no path of anyone's machine
     assert str(tmp_path) not in run.model_dump_json()

@@ -100,7 +100,7 @@ def test_every_published_predictor_is_whole_and_of_the_table_that_is_published(n
     entries = registry()
     for table, sha256 in config.data.items():
         if table in entries:
-            assert entries[table].sha256 == sha256, f"{table} has changed: publish {name} anew, as its card says, with --replace"
+            assert entries[table].sha256 == sha256, f"{table} has changed: publish {name} anew"
         assert sha256 in (folder / "card.md").read_text(encoding="utf-8")
     if config.kind == "accuracy":
         predictor = AccuracyPredictor(config, folder)

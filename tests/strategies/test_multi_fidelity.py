@@ -329,9 +329,9 @@ def test_on_the_board_runs_spend_the_time_and_stop_early(name: str) -> None:
     judge = Judge(board, open_table(board.tables[0]))
     trace = judge.setting.search(find_strategy(name), 0, board.rules.workers)
     ends = trace.finished[trace.told]
-    assert 95 < ends[-1] <= 100
+    assert 0.95 * board.limit < ends[-1] <= board.limit
     asked = Counter(trace.epochs.tolist())
-    assert asked[1] > asked[4] > 0  # more are begun than finished
+    assert len(set(trace.index.tolist())) > asked[4] > 0  # more are begun than finished
     climb = judge.climb(trace)
     assert climb.validation[-1] >= climb.validation[0]
     assert climb.validation.max() <= judge.best_validation
