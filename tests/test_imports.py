@@ -40,7 +40,9 @@ ALLOWED: dict[str, set[str]] = {
         "tasks",
     },
     "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces", "tables"},
-    "published_predictors": {"devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables"},
+    "published_predictors": {
+        *("devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables", "tasks"),
+    },
     "surrogates": {
         *("errors", "extras", "files", "predictors", "published", "published_predictors", "spaces", "tables"),
     },
@@ -51,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
         *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "outcomes", "problem"),
-        *("predictors", "published", "spaces", "strategies", "surrogates", "tables"),
+        *("predictors", "published", "spaces", "strategies", "surrogates", "tables", "tasks"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it
