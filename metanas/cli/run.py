@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from metanas.leaderboard.replay import Judge
-    from metanas.leaderboard.resume import Unfinished
     from metanas.leaderboard.runner import Done, Failed, Job
     from metanas.leaderboard.summary import Section
     from metanas.problem import Problem
@@ -44,7 +43,7 @@ def command(
         float | None,
         typer.Option(help="Write every run under way to the disk at least every so many seconds, to resume within it."),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted call; begin anew.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make runs anew that are there already.")] = False,
     draw: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the plots.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON instead of tables.")] = False,
 ) -> int:
@@ -53,7 +52,9 @@ def command(
     Every run is written to OUT/BOARD/TABLE/STRATEGY/ as soon as it is done: what the strategy chose, sealed, and what
     it reached. Runs of other strategies that lie there from before, on the same tables, are ranked with them. Beside
     the runs: summary.json, regret.png and regret.svg (with the extra [plots]), and front.png and front.svg on a board
-    with costs. A call that was interrupted is taken up where it stopped by the same call.
+    with costs. A run that lies there already, from the same code on the same data, is not made again: an interrupted
+    call goes on, and a strategy of yours does not cost the others' searches a second time. (What a strategy's file
+    imports from files beside it is not compared: --fresh makes its runs anew.)
 
     Your own strategy is one file with a class that has ask() and tell(observation); see metanas/strategies.
 
@@ -70,8 +71,7 @@ def command(
     from metanas.leaderboard import summary
     from metanas.leaderboard.board import load_board
     from metanas.leaderboard.replay import Judge
-    from metanas.leaderboard.resume import Unfinished
-    from metanas.leaderboard.runner import Job, earlier_runs, open_tables, run_path
+    from metanas.leaderboard.runner import Job, earlier_runs, open_tables
     from metanas.strategies import find_strategy
 
     for name, value in (("seeds", seeds), ("jobs", jobs), ("workers", workers)):
@@ -108,12 +108,7 @@ def command(
     ]
     for name in missing:
         progress.print(f"Table {name} of board {chosen.name} is not here; it is left out.", style="yellow")
-    plan = Unfinished(folder, chosen.rules_sha256, fresh=fresh)
-    if plan.n_done:
-        text = f"Going on with an interrupted call: {plan.n_done} runs were finished. (--fresh begins anew.)"
-        progress.print(text, style="yellow", highlight=False)
-    done, failed = _carry_out(todo, judges, jobs or os.cpu_count() or 1, folder, plan, progress)
-    made = [run_path(folder, entry.run) for entry in done]
+    done, failed = _carry_out(todo, judges, jobs or os.cpu_count() or 1, folder, fresh, progress)
     done += earlier_runs(folder, judges, n_workers, without=set(labels))
     sections = summary.sections(judges, done)
     content = summary.as_json(sections, failed, missing, n_workers)
@@ -130,7 +125,6 @@ def command(
             shown.print(f"Plots: {plotted}", soft_wrap=True, highlight=False, markup=False)
     if failed:
         raise StrategyError(_failures(failed, len(done), folder))
-    plan.remove(made)  # last: whatever stops this call before, its runs are not made again
     return 0
 
 
@@ -157,9 +151,9 @@ def _fitting(problem: Problem, board: str, console: Console) -> list[Source]:
 
 
 def _carry_out(
-    todo: Sequence[Job], judges: Sequence[Judge], processes: int, folder: Path, plan: Unfinished, console: Console
+    todo: Sequence[Job], judges: Sequence[Judge], processes: int, folder: Path, fresh: bool, console: Console
 ) -> tuple[list[Done], list[Failed]]:
-    """Run all jobs under a progress bar."""
+    """Run all jobs under a progress bar; say how many were there already."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -176,12 +170,16 @@ def _carry_out(
     failed: list[Failed] = []
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=len(todo))
-        for outcome in run_all(todo, judges, processes=min(processes, len(todo)), folder=folder, plan=plan):
+        for outcome in run_all(todo, judges, processes=min(processes, len(todo)), folder=folder, fresh=fresh):
             if isinstance(outcome, Failed):
                 failed.append(outcome)
             else:
                 done.append(outcome)
             bar.advance(task)
+    kept = sum(entry.kept for entry in done)
+    if kept:
+        text = f"{kept} of {len(todo)} runs were there already, from the same code on the same data. (--fresh: anew.)"
+        console.print(text, style="dim", highlight=False)
     return done, failed
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from metanas.leaderboard.submission import Run
 
 NEEDS_ARGUMENTS = True
+
+_FEW = 8  # runs that are not worth another process
 
 
 def command(
@@ -33,6 +37,7 @@ def command(
         list[str] | None,
         typer.Option(help="Source of a predictor from outside (file.py:Object), to fit it again. Repeatable."),
     ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes; as many as there are cores if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Check runs: replay their choices, compare every number, and run the strategy again.
@@ -49,30 +54,21 @@ def command(
     from rich.console import Console
     from rich.markup import escape
 
-    from metanas.errors import MetanasError, VerificationError
-    from metanas.leaderboard.predictor_run import is_predictor_run
-    from metanas.leaderboard.submission import read_run
-    from metanas.leaderboard.verification import verify
-    from metanas.strategies import find_strategy
+    from metanas.errors import InvalidValueError, VerificationError
 
-    sources = [find_strategy(text) for text in strategy or ()]
-    judges = _Judges(board, table or ())
-    predictions = _Predictions(board, table or (), predictor or ())
+    if jobs is not None and jobs < 1:
+        msg = f"--jobs must be at least 1, but got {jobs}."
+        raise InvalidValueError(msg)
+    given = _Given(board, tuple(table or ()), tuple(strategy or ()), tuple(predictor or ()))
+    _verifier.cache_clear()
+    _verifier(given)  # what is named is found here, or nothing begins
     console = Console(soft_wrap=True, highlight=False)
     findings: list[dict[str, Any]] = []
-    for path in _files(run):
-        try:
-            if is_predictor_run(path):
-                reasons, remarks = predictions.verify(path)
-            else:
-                entry = read_run(path)
-                reasons, remarks = verify(entry, judges.of(entry), sources)
-        except MetanasError as error:
-            reasons, remarks = [str(error)], []
-        findings.append({"run": str(path), "sound": not reasons, "reasons": reasons, "remarks": remarks})
-        if reasons and not as_json:
-            console.print(f"[red]refused[/red] {escape(str(path))}")
-            for text in reasons:
+    for finding in _findings(_files(run), given, jobs or os.cpu_count() or 1):
+        findings.append(finding)
+        if finding["reasons"] and not as_json:
+            console.print(f"[red]refused[/red] {escape(finding['run'])}")
+            for text in finding["reasons"]:
                 console.print(f"  {escape(text)}")
     refused = sum(not finding["sound"] for finding in findings)
     if as_json:
@@ -88,6 +84,69 @@ def command(
         msg = f"{refused} of {len(findings)} runs are refused."
         raise VerificationError(msg)
     return 0
+
+
+class _Given(NamedTuple):
+    """What the call names: board, files of tables, sources of strategies and of predictors."""
+
+    board: str | None
+    tables: tuple[str, ...]
+    strategies: tuple[str, ...]
+    predictors: tuple[str, ...]
+
+
+def _findings(paths: Sequence[Path], given: _Given, processes: int) -> Iterator[dict[str, Any]]:
+    """Check runs in several processes under a progress bar; yield what was found in the order of ``paths``."""
+    import joblib
+    from rich.console import Console
+    from rich.progress import track
+
+    processes = min(processes, -(-len(paths) // _FEW))
+    if processes == 1:
+        found: Iterator[dict[str, Any]] = (_finding(path, given) for path in paths)
+    else:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            parallel = joblib.Parallel(n_jobs=processes, return_as="generator")
+            found = parallel(joblib.delayed(_finding)(path, given) for path in paths)
+    yield from track(found, "verifying", len(paths), console=Console(stderr=True), transient=True)
+
+
+def _finding(path: Path, given: _Given) -> dict[str, Any]:
+    """Return what is found about a run."""
+    from metanas.errors import MetanasError
+
+    try:
+        reasons, remarks = _verifier(given).verify(path)
+    except MetanasError as error:
+        reasons, remarks = [str(error)], []
+    return {"run": str(path), "sound": not reasons, "reasons": reasons, "remarks": remarks}
+
+
+@lru_cache(maxsize=1)
+def _verifier(given: _Given) -> _Verifier:
+    return _Verifier(given)
+
+
+class _Verifier:
+    """Finds what the call names, once in each process."""
+
+    def __init__(self, given: _Given) -> None:
+        from metanas.strategies import find_strategy
+
+        self._sources = [find_strategy(text) for text in given.strategies]
+        self._judges = _Judges(given.board, given.tables)
+        self._predictions = _Predictions(given.board, given.tables, given.predictors)
+
+    def verify(self, path: Path) -> tuple[list[str], list[str]]:
+        """Return reasons to refuse a run, and remarks."""
+        from metanas.leaderboard.predictor_run import is_predictor_run
+        from metanas.leaderboard.submission import read_run
+        from metanas.leaderboard.verification import verify
+
+        if is_predictor_run(path):
+            return self._predictions.verify(path)
+        run = read_run(path)
+        return verify(run, self._judges.of(run), self._sources)
 
 
 class _Judges:

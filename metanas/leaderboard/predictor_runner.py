@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 
 from metanas.errors import InvalidFileError, InvalidValueError, PredictorError
+from metanas.leaderboard.code import code_sha256
 from metanas.leaderboard.predictor_board import PredictorBoard
 from metanas.leaderboard.predictor_run import (
     PredictorRun,
@@ -23,7 +24,6 @@ from metanas.leaderboard.predictor_run import (
 )
 from metanas.leaderboard.predictor_source import PredictorSource, all_names
 from metanas.leaderboard.predictor_target import Target, targets_of
-from metanas.leaderboard.resume import code_sha256
 from metanas.leaderboard.runner import path_of
 from metanas.leaderboard.submission import StrategyPart, impersonates
 from metanas.tables import Table

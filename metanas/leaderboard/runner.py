@@ -22,8 +22,8 @@ import numpy as np
 from metanas.checkpoint import Journal
 from metanas.errors import InvalidFileError, StrategyError, UnknownNameError, VerificationError
 from metanas.leaderboard.board import Board
+from metanas.leaderboard.code import code_sha256
 from metanas.leaderboard.replay import Climb, Judge
-from metanas.leaderboard.resume import Unfinished, code_sha256
 from metanas.leaderboard.setting import Setting, make_setting, open_searched, reopen_searched
 from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, impersonates, read_run, write_run
 from metanas.strategies import Source, strategy_names
@@ -71,12 +71,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A run with its replay."""
+    """A run with its replay.
+
+    Attributes:
+        run: the run.
+        label: how its strategy is shown.
+        result: what it reached.
+        climb: how it went there.
+        kept: whether it was there already.
+    """
 
     run: Run
     label: str
     result: Result
     climb: Climb
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,7 @@ def make_run(job: Job) -> Run:
     run = Run(
         metanas=_version(),
         numpy=np.__version__,
+        code=code_sha256(),
         board=job.board.name,
         rules_sha256=job.board.rules_sha256,
         space=job.board.space,
@@ -149,16 +159,19 @@ def make_run(job: Job) -> Run:
 
 
 def run_all(
-    jobs: Sequence[Job], judges: Sequence[Judge], *, processes: int, folder: Path, plan: Unfinished | None = None
+    jobs: Sequence[Job], judges: Sequence[Judge], *, processes: int, folder: Path, fresh: bool = False
 ) -> Iterator[Done | Failed]:
     """Carry out jobs, in no fixed order; every run is written before it is yielded.
+
+    A run that lies in the folder already, whole, from the same code on the same data, is not made again; such runs are
+    yielded first.
 
     Args:
         jobs: what to run.
         judges: of every table that occurs in ``jobs``.
         processes: worker processes; 1 runs all in this one.
         folder: where runs are written, as ``<table>/<strategy>/seed-<seed>.json``.
-        plan: notes what is done, and knows what an interrupted call has done; its runs are yielded first.
+        fresh: make every run anew, from its beginning.
 
     Raises:
         MetanasError: anything but a strategy's own failure.
@@ -168,11 +181,14 @@ def run_all(
     for job in jobs:
         judge = by_table[job.table_sha256, job.device]
         path = path_of(folder, judge.table, judge.device, job.source.label, job.seed)
-        run = plan.run_at(path) if plan else None
-        if run is None or _strategy_part(job.source) != run.strategy or run.table_sha256 != job.table_sha256:
-            todo.append(replace(job, journal=path.with_suffix(".journal.jsonl")) if job.every else job)
+        journal = _journal_of(path)
+        if fresh:
+            journal.unlink(missing_ok=True)
+        kept = None if fresh else _kept(job, judge, path)
+        if kept is None:
+            todo.append(replace(job, journal=journal) if job.every else job)
         else:
-            yield Done(run, label_of(run), *judge.replay(run))
+            yield kept
     for outcome in _outcomes(todo, processes) if todo else ():
         if isinstance(outcome, Failed):
             yield outcome
@@ -182,9 +198,7 @@ def run_all(
         run = outcome.model_copy(update={"result": result})
         path = run_path(folder, run)
         write_run(run, path)
-        path.with_suffix(".journal.jsonl").unlink(missing_ok=True)
-        if plan:
-            plan.add(run, path)
+        _journal_of(path).unlink(missing_ok=True)
         yield Done(run, label_of(run), result, climb)
 
 
@@ -219,15 +233,35 @@ def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: s
         for path in sorted(place.glob("*/seed-*.json")):
             with contextlib.suppress(InvalidFileError, VerificationError):
                 run = read_run(path)
-                board = judge.board
-                same = (run.board, run.rules_sha256, run.table_sha256, run.device, run.columns, run.workers)
-                here = (board.name, board.rules_sha256, judge.table_sha256, judge.device)
-                if same != (*here, dict(judge.setting.columns), workers) or run.seal != run.computed_seal():
+                if not _is_of(run, judge) or run.workers != workers or run.seal != run.computed_seal():
                     continue
                 if label_of(run) not in without and not impersonates(run.strategy, strategy_names()):
                     result, climb = judge.replay(run)
                     found.append(Done(run, label_of(run), result, climb))
     return found
+
+
+def _journal_of(path: Path) -> Path:
+    return path.with_suffix(".journal.jsonl")
+
+
+def _kept(job: Job, judge: Judge, path: Path) -> Done | None:
+    """Return the run of a job that lies at ``path``, if it is whole and was made by the same code on the same data."""
+    with contextlib.suppress(InvalidFileError, VerificationError):
+        run = read_run(path)
+        said = (run.code, run.strategy, run.seed, run.workers)
+        same = said == (code_sha256(), _strategy_part(job.source), job.seed, job.workers)
+        if same and _is_of(run, judge) and run.seal == run.computed_seal():
+            return Done(run, label_of(run), *judge.replay(run), kept=True)
+    return None
+
+
+def _is_of(run: Run, judge: Judge) -> bool:
+    """Return whether a run was made on a judge's board, table and device."""
+    board = judge.board
+    said = (run.board, run.rules_sha256, run.table_sha256, run.device, run.columns)
+    columns = dict(judge.setting.columns)
+    return said == (board.name, board.rules_sha256, judge.table_sha256, judge.device, columns)
 
 
 def _outcomes(jobs: Sequence[Job], processes: int) -> Iterator[Run | Failed]:

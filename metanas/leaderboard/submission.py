@@ -113,6 +113,7 @@ class Run(_Part):
         schema_version: of this format.
         metanas: version of the package.
         numpy: version of NumPy; its random streams may differ from one to the next.
+        code: hash of the package's source and of the packages that decide what built-in strategies choose.
         board: name of the board.
         rules_sha256: hash of the board's rules.
         space: name of the search space.
@@ -133,6 +134,7 @@ class Run(_Part):
     schema_version: Literal[1] = 1
     metanas: str
     numpy: str
+    code: Sha256
     board: str
     rules_sha256: Sha256
     space: str
@@ -151,8 +153,7 @@ class Run(_Part):
 
     def computed_seal(self) -> str:
         """Return the hash of everything but seal and result."""
-        later = {name for name in ("device", "columns") if not getattr(self, name)}  # fields that older runs lack
-        content = self.model_dump(mode="json", exclude={"seal", "result", *later})
+        content = self.model_dump(mode="json", exclude={"seal", "result"})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -132,6 +132,18 @@ def test_run_again_gives_the_same_runs(run: Call, tmp_path: Path) -> None:
     assert runs() == before
 
 
+def test_several_processes_verify_alike(run: Call, verify: Call, tmp_path: Path) -> None:
+    run("--strategy", "random_search", "--seeds", 12, "--no-plots")
+    folder = tmp_path / "runs" / "made-v1"
+    forged = next(folder.rglob("seed-005.json"))
+    forged.write_text(forged.read_text().replace('"seed": 5', '"seed": 50'))
+    code, one, _ = verify(folder, "--jobs", 1, "--json")
+    assert (code, json.loads(one)["refused"]) == (5, 1)
+    assert verify(folder, "--jobs", 2, "--json")[:2] == (code, one)
+    code, _, err = verify(folder, "--jobs", 0)
+    assert (code, "--jobs must be at least 1" in err) == (2, True)
+
+
 def test_json_is_all_that_a_program_reads(run: Call) -> None:
     code, out, _ = run("--json", "--seeds", 1, "--strategy", "random_search")
     assert code == 0

@@ -34,8 +34,9 @@ def test_the_seal_covers_every_field_but_itself_and_the_result(run_of: RunOf) ->
     run = run_of()
     assert run.model_copy(update={"result": None, "seal": "0" * 64}).computed_seal() == run.seal
     changes = {
-        "metanas": "9", "numpy": "9", "board": "x", "rules_sha256": "0" * 64, "space": "x", "task": "x", "table": "x",
-        "table_sha256": "0" * 64, "strategy": run.strategy.model_copy(update={"config": {"a": 1}}), "seed": 7,
+        "metanas": "9", "numpy": "9", "code": "0" * 64, "board": "x", "rules_sha256": "0" * 64, "space": "x",
+        "task": "x", "table": "x", "table_sha256": "0" * 64,
+        "strategy": run.strategy.model_copy(update={"config": {"a": 1}}), "seed": 7,
         "workers": 2, "choices": Choices(archs=run.choices.archs[::-1], epochs=4), "strategy_cpu_seconds": 0.0,
         "schema_version": 2, "device": "pixel3", "columns": {"made/latency-v1": "0" * 64},
     }  # fmt: skip
