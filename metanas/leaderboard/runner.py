@@ -221,6 +221,9 @@ def label_of(run: Run) -> str:
 def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: set[str]) -> list[Done]:
     """Return the runs in ``folder`` of other strategies on the same board and tables, replayed.
 
+    Of a strategy whose source, or the code of this package, has changed since, only the runs of the one that ran last
+    are returned: those of two versions are not the runs of one strategy.
+
     Args:
         folder: where runs were written.
         judges: of the tables that are searched now.
@@ -228,6 +231,7 @@ def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: s
         without: labels of the strategies that are run anew.
     """
     found = []
+    last: dict[str, tuple[int, tuple[str, str | None]]] = {}  # when a strategy ran last, and which version of it
     for judge in judges:
         place = path_of(folder, judge.table, judge.device, "any", 0).parents[1]
         for path in sorted(place.glob("*/seed-*.json")):
@@ -235,10 +239,16 @@ def earlier_runs(folder: Path, judges: Sequence[Judge], workers: int, without: s
                 run = read_run(path)
                 if not _is_of(run, judge) or run.workers != workers or run.seal != run.computed_seal():
                     continue
-                if label_of(run) not in without and not impersonates(run.strategy, strategy_names()):
-                    result, climb = judge.replay(run)
-                    found.append(Done(run, label_of(run), result, climb))
-    return found
+                label = label_of(run)
+                if label not in without and not impersonates(run.strategy, strategy_names()):
+                    found.append(Done(run, label, *judge.replay(run)))
+                    made = path.stat().st_mtime_ns, _made_by(run)
+                    last[label] = max(last.get(label, made), made, key=lambda each: each[0])
+    return [entry for entry in found if _made_by(entry.run) == last[entry.label][1]]
+
+
+def _made_by(run: Run) -> tuple[str, str | None]:
+    return run.code, run.strategy.sha256
 
 
 def _journal_of(path: Path) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,21 @@ def test_earlier_runs_of_the_same_kind_are_found(job: JobOf, judge: Judge, tmp_p
     (tmp_path / "made-searched-v1" / "random_search" / "seed-099.json").write_text("{")
     assert len(earlier_runs(tmp_path, [judge], 1, without={"local_search"})) == 2
     assert earlier_runs(tmp_path / "absent", [judge], 1, without=set()) == []
+
+
+def test_of_two_versions_of_a_strategy_the_one_that_ran_last_is_ranked(
+    job: JobOf, judge: Judge, tmp_path: Path
+) -> None:
+    list(run_all([job(seed=seed) for seed in range(3)], [judge], processes=1, folder=tmp_path))
+    first = [entry.run for entry in earlier_runs(tmp_path, [judge], 1, without=set())]
+    for run in first[:2]:
+        path = run_path(tmp_path, run)
+        write_run(run.model_copy(update={"code": "0" * 64}).sealed(), path)
+        os.utime(path, ns=(0, 2**62))
+    found = earlier_runs(tmp_path, [judge], 1, without=set())
+    assert [(entry.run.seed, entry.run.code) for entry in found] == [(0, "0" * 64), (1, "0" * 64)]
+    os.utime(run_path(tmp_path, first[2]), ns=(0, 2**62 + 2**40))
+    assert [entry.run.seed for entry in earlier_runs(tmp_path, [judge], 1, without=set())] == [2]
 
 
 def test_a_table_that_changes_under_the_runs_is_refused(job: JobOf) -> None:
