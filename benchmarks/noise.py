@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 import metanas
 from metanas.files import atomic_write_text
 from metanas.tables import noise
+from metanas.tables.truth import Truth
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED", ROOT.parent / "shared" / "published"))
 PAGE = ROOT / "docs" / "tables.md"
+MOST = 20  # seeds that are tried
 BEGIN, END = "<!-- figures: benchmarks/noise.py -->", "<!-- end of figures -->"
 HEAD = (
     "| table | architectures | seeds | tau, all | tau, better half | tau, best 5 % | of means, all "
-    "| of means, better half | standard error of a mean | best again | core-seconds an architecture |"
+    "| of means, better half | with the truth, better half | seeds for .5 "
+    "| standard error of a mean | best again | core-seconds an architecture |"
 )
 
 
@@ -33,11 +36,15 @@ def row(name: str, values: NDArray[np.floating], seconds: float) -> str:
     values = np.asarray(values, dtype=np.float64)
     taus = [noise.tau_between_seeds(values, "maximize", share) for share in (1.0, 0.5, 0.05)]
     longer = [noise.expected_tau(tau, values.shape[1]) for tau in taus[:2]]
+    truth, rng = Truth.fit(values, "maximize"), np.random.default_rng(0)
+    longer.append(truth.tau(values.shape[1], rng, 0.5))
+    needed = next((str(k) for k in range(1, MOST + 1) if truth.tau(k, rng, 0.5) >= 0.5), f"> {MOST}")
     again = noise.chance_of_best(values, "maximize", np.random.default_rng(0))
     figures = [f"{value:.2f}" if value == value else "–" for value in (*taus, *longer)]
     cost = f"{seconds:,.1f}" if seconds == seconds else "GPU"
+    error = noise.standard_error(values)
     return (
-        f"| {name} | {len(values):,} | {values.shape[1]} | {' | '.join(figures)} | {noise.standard_error(values):.2f} "
+        f"| {name} | {len(values):,} | {values.shape[1]} | {' | '.join(figures)} | {needed} | {error:.2f} "
         f"| {100 * again:.0f} % | {cost} |"
     )
 

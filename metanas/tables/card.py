@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from metanas.errors import NotMeasuredError
 from metanas.tables import noise
-from metanas.tables.schema import Metric
+from metanas.tables.schema import Direction, Metric
 from metanas.tables.table import Table
+from metanas.tables.truth import Truth
 
 BINS = 20
 BEST = 10
@@ -89,10 +90,11 @@ def _noise(table: Table) -> Iterator[str]:
         return
     yield (
         f"| metric | tau, all | tau, better half | – chosen apart | tau, best 5 % | of means of {n_seeds}, all "
-        f"| – better half | deviation of a training | – in the better half | standard error of a mean "
+        f"| – better half | of the mean with the truth, better half | deviation of a training "
+        f"| – in the better half | standard error of a mean "
         f"| deviation between cells | best again |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     for name, entry in rows:
         values = table.values(name)
         values = (values[..., -1] if "epoch" in entry.axes else values).astype(np.float64)
@@ -104,9 +106,10 @@ def _noise(table: Table) -> Iterator[str]:
         few = noise.tau_between_seeds(values, entry.direction, 0.05)
         longer = noise.expected_tau(tau, n_seeds), noise.expected_tau(half, n_seeds)
         spread = noise.deviation(values), noise.deviation(values[top]), noise.standard_error(values)
+        truth = _tau_with_truth(values, entry.direction)
         again = noise.chance_of_best(values, entry.direction, np.random.default_rng(0))
         figures = (
-            *map(_tau, (tau, half, apart, few, *longer)),
+            *map(_tau, (tau, half, apart, few, *longer, truth)),
             *map(_number, (*spread, float(np.nanstd(mean)))),
             f"{100 * again:.0f} %",
         )
@@ -119,11 +122,22 @@ def _noise(table: Table) -> Iterator[str]:
         f"*Of means of {n_seeds}*: the tau to expect between this table's mean over its {n_seeds} seeds and the mean "
         f"over {n_seeds} new ones: rho = sin(pi tau / 2), rho' = {n_seeds} rho / (1 + {n_seeds - 1} rho), "
         "tau' = 2 arcsin(rho') / pi (Greiner's relation, Spearman and Brown's formula); – where tau is not positive. "
+        "*Of the mean with the truth*: the tau to expect between this table's mean and the mean over ever more seeds, "
+        "among the half that is truly better, from the distribution of true values that explains these means "
+        "(`metanas.tables.truth`). "
         "*Deviation of a training*: standard deviation about the architecture's mean, pooled over architectures; "
         "*standard error of a mean*: that deviation over the root of the number of seeds; "
         "*between cells*: standard deviation of the architectures' means (it still holds noise). *Best again*: how "
         "often the architecture that is the best here is the best when every architecture's seeds are resampled."
     )
+
+
+def _tau_with_truth(values: NDArray[np.floating], direction: Direction) -> float:
+    try:
+        truth = Truth.fit(values, direction)
+    except NotMeasuredError:
+        return math.nan
+    return truth.tau(values.shape[1], np.random.default_rng(0), 0.5)
 
 
 def _best(table: Table) -> Iterator[str]:

@@ -9,6 +9,7 @@ from small_tables import Content, make_content
 from metanas.errors import NotMeasuredError
 from metanas.tables import Table, noise
 from metanas.tables.card import card, histogram_lines
+from metanas.tables.truth import Truth
 
 
 def rows_under(text: str, heading: str) -> list[list[str]]:
@@ -40,7 +41,8 @@ def test_the_noise_is_that_of_the_values(table: Table) -> None:
     tau = noise.tau_between_seeds(loss, "minimize")
     better = noise.tau_between_seeds(loss, "minimize", 0.5)
     assert rows["test/cross_entropy (nats)"][:2] == [f"{tau:.3f}", f"{better:.3f}"]
-    assert rows["test/cross_entropy (nats)"][6] == f"{noise.deviation(loss):.4g}"
+    truth = Truth.fit(loss, "minimize").tau(3, np.random.default_rng(0), 0.5)
+    assert rows["test/cross_entropy (nats)"][6:8] == [f"{truth:.3f}", f"{noise.deviation(loss):.4g}"]
 
 
 def test_the_best_are_chosen_by_validation_with_test_beside(table: Table) -> None:
