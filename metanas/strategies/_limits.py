@@ -15,7 +15,7 @@ Trials may break a limit, but what breaks one cannot be reported. Two ways to sp
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,8 @@ class MetricModel:
         problem: Problem,
         metric: str,
         rng: np.random.Generator,
-        predictor: str = "ridge",
+        predictor: str | Predictor = "ridge",
         every: int = 0,
-        **settings: Any,
     ) -> None:
         """Prepare to learn ``metric``.
 
@@ -51,15 +50,15 @@ class MetricModel:
             problem: what is searched.
             metric: its name, as ``"latency/pixel3"``.
             rng: source of the predictor's randomness.
-            predictor: name of the predictor that learns what is not known.
+            predictor: name of the predictor that learns what is not known, made anew for every fit; or one that is
+                fitted again and again.
             every: new examples after which it learns again; 5, and a tenth of all, if 0.
-            settings: of the predictor.
         """
         self._space = problem.space
         self._metric = metric
         self._known = problem.scores.get(metric)
-        self._rng, self._name, self._every, self._settings = rng, predictor, every, settings
-        self._examples: dict[Arch, float] = {}
+        self._rng, self._learner, self._every = rng, predictor, every
+        self._examples: dict[int, float] = {}  # by index
         self._fitted_on = 0
         self._predictor: Predictor | None = None
 
@@ -67,7 +66,7 @@ class MetricModel:
         """Take in an example; one that was not measured teaches nothing."""
         value = float(observation.values[self._metric])
         if np.isfinite(value):
-            self._examples[observation.trial.arch] = value
+            self._examples[self._space.index(observation.trial.arch)] = value
 
     def predict(self, indices: NDArray[np.int64]) -> Prediction | None:
         """Return the metric of architectures, without deviation where it is known; None while too little was seen."""
@@ -90,8 +89,9 @@ class MetricModel:
 
     def _learned(self, indices: NDArray[np.int64]) -> Prediction | None:
         if self.due:
-            predictor = make_predictor(self._name, self._space, self._rng, **self._settings)
-            self._predictor = predictor.fit(list(self._examples), list(self._examples.values()))
+            learner = self._learner
+            learner = make_predictor(learner, self._space, self._rng) if isinstance(learner, str) else learner
+            self._predictor = learner.fit(np.array(list(self._examples)), list(self._examples.values()))
             self._fitted_on = len(self._examples)
         return self._predictor.predict(indices) if self._predictor is not None else None
 

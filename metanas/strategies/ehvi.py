@@ -8,9 +8,10 @@ to add most to the hypervolume, each objective modelled by itself. It is compute
 
 Every objective is modelled by a Gaussian process on what architectures compute; costs that need no training, as
 latency, are learned from the observations as well, or are exact where the problem states them (``problem.scores``).
-The settings of a process are found on at most 100 of the examples. Candidates are all functional classes of a space
-that lists its architectures; elsewhere they are a pool, of which the half that promised least is replaced before every
-fit by children of the front and random architectures.
+The settings of a process are found anew when the examples have grown by a third, on at most 100 of them
+(:mod:`metanas.strategies._growing`). Candidates are all functional classes of a space that lists its architectures;
+elsewhere they are a pool, of which the half that promised least is replaced before every fit by children of the front
+and random architectures.
 
 The reference point lies a tenth of its range beyond the worst value of each objective, seen or predicted: of seen ones
 alone, what costs more than all founders would never be worth a training. Between two fits several trials are chosen one
@@ -36,6 +37,7 @@ from metanas.arch import Arch
 from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.spaces import ListedSpace
+from metanas.strategies._growing import GrowingProcess
 from metanas.strategies._improvement import Boxes, expected_improvement, free_boxes
 from metanas.strategies._limits import Gate, Handling, MetricModel
 from metanas.strategies._pareto import Floats, Front, Member, member
@@ -46,7 +48,7 @@ REQUIRES = Requirements(objectives="any", packages=("scipy",))
 
 _CLASSES = 20_000  # candidates at most
 _BEYOND = 0.1  # of the range of each objective lies between its worst value and the reference point
-_SETTINGS = {"gaussian_process": {"tuned_on": 100}}  # examples; the time grows with their third power
+_TUNED_ON = 100  # examples
 _FOREMOST = 64  # candidates that are computed again at a time
 
 
@@ -118,7 +120,7 @@ class ExpectedHypervolume:
         self._memory = Memory(problem.space, "canonical")
         self._gate = Gate(problem, rng, "rejection")
         self._models = [
-            MetricModel(problem, name, rng, chosen, every, **_SETTINGS.get(chosen, {}))
+            MetricModel(problem, name, rng, self._learner(chosen), every)
             for name in (objective.metric for objective in problem.objectives)
             for chosen in (predictor if name.startswith("validation/") else cost_predictor,)
         ]
@@ -130,6 +132,11 @@ class ExpectedHypervolume:
         self._trained: list[Member] = []
         self._front = Front()
         self._round: _Round | None = None
+
+    def _learner(self, predictor: str) -> str | GrowingProcess:
+        """Return what learns a metric."""
+        growing = predictor == GrowingProcess.name
+        return GrowingProcess(self._space, self._rng, _TUNED_ON) if growing else predictor
 
     def ask(self) -> Trial:
         """Return a random founder, later what is expected to add most."""
