@@ -16,7 +16,9 @@ validity; its gradient leaves out the normalization by the chance of validity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -236,26 +238,32 @@ class LstmPolicy:
 
     def _backward(self, layer: _Layer, grad: _Layer, done: _Pass, by_hidden: Array) -> Array:
         """Fill in the gradient of a layer; return that by its inputs. Gates hold their values, not what goes in."""
-        units = self._units
-        by_gate = np.empty_like(done.gates)
-        next_hidden, next_cell = np.zeros_like(done.cells[0]), np.zeros_like(done.cells[0])
-        for at in range(len(done.gates))[::-1]:
-            enter, keep, new, leave = (done.gates[at][:, k * units : (k + 1) * units] for k in range(4))
-            squashed = np.tanh(done.cells[at])
+        units, (steps, n) = self._units, done.cells.shape[:2]
+        enter, keep, new, leave = (done.gates[..., k * units : (k + 1) * units] for k in range(4))
+        squashed = np.tanh(done.cells)
+        to_cell = leave * (1 - squashed**2)
+        by_gate = np.empty(
+            (steps, n, 4, units)
+        )  # at first what the gradient by cell or hidden state is multiplied with
+        np.multiply(new, enter * (1 - enter), out=by_gate[:, :, 0])
+        by_gate[0, :, 1] = 0.0
+        np.multiply(done.cells[:-1], (keep * (1 - keep))[1:], out=by_gate[1:, :, 1])
+        np.multiply(enter, 1 - new**2, out=by_gate[:, :, 2])
+        np.multiply(squashed, leave * (1 - leave), out=by_gate[:, :, 3])
+        next_hidden, next_cell = np.zeros((n, units)), np.zeros((n, units))
+        for at in range(steps)[::-1]:
             by_this = by_hidden[at] + next_hidden
-            by_cell = next_cell + by_this * leave * (1 - squashed**2)
+            by_cell = next_cell + by_this * to_cell[at]
             here = by_gate[at]
-            here[:, :units] = by_cell * new * enter * (1 - enter)
-            here[:, units : 2 * units] = by_cell * done.cells[at - 1] * keep * (1 - keep) if at else 0.0
-            here[:, 2 * units : 3 * units] = by_cell * enter * (1 - new**2)
-            here[:, 3 * units :] = by_this * squashed * leave * (1 - leave)
-            next_hidden, next_cell = here @ layer.recurrent, by_cell * keep
+            here[:, :3] *= by_cell[:, None]
+            here[:, 3] *= by_this
+            next_hidden, next_cell = here.reshape(n, -1) @ layer.recurrent, by_cell * keep[at]
         flat = by_gate.reshape(-1, 4 * units)
         grad.inputs[:] = flat.T @ done.inputs.reshape(-1, units)
-        if len(by_gate) > 1:
-            grad.recurrent[:] = by_gate[1:].reshape(-1, 4 * units).T @ done.hidden[:-1].reshape(-1, units)
+        if steps > 1:
+            grad.recurrent[:] = flat[n:].T @ done.hidden[:-1].reshape(-1, units)
         grad.bias[:] = flat.sum(axis=0)
-        by_input: Array = by_gate @ layer.inputs
+        by_input: Array = (flat @ layer.inputs).reshape(steps, n, units)
         return by_input
 
     def _named(self, vector: Array, *, count: bool = False) -> _Weights | int:
@@ -265,7 +273,7 @@ class LstmPolicy:
 
         def take(*shape: int) -> Array:
             nonlocal used
-            size = int(np.prod(shape))
+            size = math.prod(shape)
             used += size
             return np.zeros(shape) if count else vector[used - size : used].reshape(shape)
 
@@ -291,10 +299,16 @@ class Adam:
     def step(self, gradient: Array) -> None:
         """Take a step down the gradient."""
         self._steps += 1
-        self._first += 0.1 * (gradient - self._first)
-        self._second += 0.001 * (gradient**2 - self._second)
-        spread = np.sqrt(self._second / (1 - 0.999**self._steps)) + 1e-8
-        self._weights -= self._rate / (1 - 0.9**self._steps) * self._first / spread
+        self._first *= 0.9
+        self._first += 0.1 * gradient
+        self._second *= 0.999
+        self._second += 0.001 * gradient**2
+        spread = np.sqrt(self._second)
+        spread *= 1 / math.sqrt(1 - 0.999**self._steps)
+        spread += 1e-8
+        np.divide(self._first, spread, out=spread)
+        spread *= self._rate / (1 - 0.9**self._steps)
+        self._weights -= spread
 
 
 def draw(policy: Policy, space: DecisionSpace, rng: np.random.Generator) -> Draw:
@@ -342,14 +356,25 @@ def reward(problem: Problem, values: Mapping[str, float], alpha: float, beta: fl
 
 def _activate(gates: Array, cell: Array, units: int) -> tuple[Array, Array]:
     """Turn what goes into the gates into their values, in place; return the hidden and the cell state after them."""
-    new = np.tanh(gates[..., 2 * units : 3 * units])
-    gates *= 0.5  # the logistic function by tanh: without overflow
+    scale, offset = _logistic(units)
+    gates *= scale
     np.tanh(gates, out=gates)
-    gates *= 0.5
-    gates += 0.5
-    gates[..., 2 * units : 3 * units] = new
+    gates *= scale
+    gates += offset
+    new = gates[..., 2 * units : 3 * units]
     cell = gates[..., units : 2 * units] * cell + gates[..., :units] * new
     return gates[..., 3 * units :] * np.tanh(cell), cell
+
+
+@cache
+def _logistic(units: int) -> tuple[Array, Array]:
+    """Return what makes the logistic function of tanh, without overflow, for all gates but the new value, ``(4 u,)``.
+
+    It is ``scale * tanh(scale * x) + offset``.
+    """
+    scale, offset = np.full(4 * units, 0.5), np.full(4 * units, 0.5)
+    scale[2 * units : 3 * units], offset[2 * units : 3 * units] = 1.0, 0.0
+    return scale, offset
 
 
 def _softmax(logits: Array, rows: Rows) -> tuple[Array, Array]:

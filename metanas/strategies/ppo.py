@@ -137,12 +137,12 @@ class Ppo:
         old = np.array([episode.log_probs for episode, _ in self._batch])
         spread = float(np.std(self._rewards)) or 1.0
         rewards = (np.array([got for _, got in self._batch]) - np.mean(self._rewards)) / spread
-        values = self._policy.assess(rows).values
-        gains = advantages(rewards, values, self._decay)
-        targets = gains + values  # V^targ of eq. 9
+        now = self._policy.assess(rows)
+        gains = advantages(rewards, now.values, self._decay)
+        targets = gains + now.values  # V^targ of eq. 9
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        for _ in range(self._passes):
-            now = self._policy.assess(rows)
+        for number in range(self._passes):
+            now = self._policy.assess(rows) if number else now
             by_log_prob, _ = clipped(now.log_probs, old, gains, self._clip)
             by_logit = _through_softmax(by_log_prob, now.probs, rows)
             by_logit -= self._entropy * _entropy_gradient(now.probs)
