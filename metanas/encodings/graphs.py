@@ -51,8 +51,8 @@ class Graphs:
         vertex_starts: first vertex of each graph, and the number of all vertices, ``(n + 1,)``.
         sources: vertex that each edge leaves, numbered over all graphs, ``(n_edges,)``.
         targets: vertex that it enters, ``(n_edges,)``.
-        pools: how often the value is pooled on the edge, ``(n_edges,)``.
-        counts: how often it is added, ``(n_edges,)``.
+        kinds: what edges can be: how often a value is pooled on the way and how often it is added, ``(n_kinds, 2)``.
+        kinds_of_edges: kind of each edge, a row of ``kinds``, ``(n_edges,)``.
         edge_starts: first edge of each graph, and the number of all edges, ``(n + 1,)``.
     """
 
@@ -61,8 +61,8 @@ class Graphs:
     vertex_starts: Ints
     sources: Ints
     targets: Ints
-    pools: Ints
-    counts: Ints
+    kinds: Ints
+    kinds_of_edges: Ints
     edge_starts: Ints
 
     def __len__(self) -> int:
@@ -73,6 +73,16 @@ class Graphs:
     def graph_of_vertex(self) -> Ints:
         """Graph of each vertex, ``(n_vertices,)``."""
         return np.repeat(np.arange(len(self)), np.diff(self.vertex_starts))
+
+    @property
+    def pools(self) -> Ints:
+        """How often the value is pooled on each edge, ``(n_edges,)``."""
+        return self.kinds[self.kinds_of_edges, 0]
+
+    @property
+    def counts(self) -> Ints:
+        """How often it is added, ``(n_edges,)``."""
+        return self.kinds[self.kinds_of_edges, 1]
 
     @property
     def outputs(self) -> Ints:
@@ -90,8 +100,8 @@ class Graphs:
             vertex_starts=vertex_starts,
             sources=self.sources[edges] + shift,
             targets=self.targets[edges] + shift,
-            pools=self.pools[edges],
-            counts=self.counts[edges],
+            kinds=self.kinds,
+            kinds_of_edges=self.kinds_of_edges[edges],
             edge_starts=edge_starts,
         )
 
@@ -170,14 +180,15 @@ def _joined(dags: Sequence[Dag], op_names: tuple[str, ...]) -> Graphs:
     edge_starts = np.cumsum([0, *map(len, edges)])
     columns = np.array([edge for own in edges for edge in own], dtype=np.int64).reshape(-1, 4)
     shift = np.repeat(vertex_starts[:-1], np.diff(edge_starts))
+    kinds, kinds_of_edges = np.unique(columns[:, 2:], axis=0, return_inverse=True)
     return Graphs(
         op_names=op_names,
         ops=np.array([op for own in ops for op in own], dtype=np.int64),
         vertex_starts=vertex_starts,
         sources=columns[:, 0] + shift,
         targets=columns[:, 1] + shift,
-        pools=columns[:, 2],
-        counts=columns[:, 3],
+        kinds=kinds,
+        kinds_of_edges=kinds_of_edges.reshape(-1),
         edge_starts=edge_starts,
     )
 

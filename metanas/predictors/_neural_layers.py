@@ -82,6 +82,15 @@ class Linear(nn.Module):
         self.weight = normal(generator, sizes.members, width_in, width_out, std=1 / math.sqrt(max(width_in, 1)))
         self.offset = nn.Parameter(torch.zeros(sizes.members, 1, width_out, dtype=torch.float32))
 
+    @classmethod
+    def side_by_side(cls, *maps: Linear) -> Linear:
+        """Return several maps of the same input as one, whose outputs lie side by side."""
+        joined = cls.__new__(cls)
+        nn.Module.__init__(joined)
+        joined.weight = nn.Parameter(torch.cat([own.weight.detach() for own in maps], dim=-1))
+        joined.offset = nn.Parameter(torch.cat([own.offset.detach() for own in maps], dim=-1))
+        return joined
+
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(members, n, width_in)`` to ``(members, n, width_out)``."""
         return torch.baddbmm(self.offset, x, self.weight)

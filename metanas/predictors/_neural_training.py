@@ -102,16 +102,18 @@ def train(network: Network, examples: Examples, training: Training, rng: np.rand
     optimizer = torch.optim.AdamW(
         [weights], lr=training.rate, betas=(0.9, 0.98), weight_decay=training.decay, fused=True
     )
+    seen = examples.counts * ~examples.left_out
     batches = _batches(k, training.batch, rng)
     with torch.enable_grad():
         for step in range(steps):
             cosine = (1 + math.cos(math.pi * step / steps)) / 2
             optimizer.param_groups[0]["lr"] = training.rate * min(1, (step + 1) / _WARM_UP) * cosine
             rows = next(batches)
-            seen = examples.counts[rows] * ~examples.left_out[:, rows]
-            optimizer.zero_grad(set_to_none=False)
+            at = torch.from_numpy(rows)
+            assert weights.grad is not None
+            weights.grad.zero_()
             out = network(examples.batch.take(rows))
-            _loss(out, examples.z[rows], seen, training).backward()  # type: ignore[no-untyped-call]
+            _loss(out, examples.z[at], seen[:, at], training).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     network.requires_grad_(False)
 
@@ -144,13 +146,12 @@ def _loss(out: Tensor, z: Tensor, weights: Tensor, training: Training) -> Tensor
         weights: of the examples, 0 for those left out, ``(members, n)``.
         training: weights of the losses.
     """
-    loss = out.new_zeros(())
+    losses = []  # what does not depend on ``out`` is not followed by the gradient
     if training.error:
-        squares = (weights * (out - z) ** 2).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-        loss = loss + training.error * squares.sum()
+        share = weights * (training.error / weights.sum(dim=1, keepdim=True).clamp(min=1))
+        losses.append(((out - z).square() * share).sum())
     if training.rank:
-        ahead = z[:, None] > z  # the pairs (row, column) to be ranked
-        pairs = weights[:, :, None] * weights[:, None] * ahead
-        wrong = nn.functional.softplus(out[:, None] - out[:, :, None])
-        loss = loss + training.rank * ((pairs * wrong).sum(dim=(1, 2)) / pairs.sum(dim=(1, 2)).clamp(min=1)).sum()
-    return loss
+        pairs = weights[:, :, None] * weights[:, None] * (z[:, None] > z)  # those (row, column) to be ranked
+        share = pairs * (training.rank / pairs.sum(dim=(1, 2), keepdim=True).clamp(min=1))
+        losses.append((nn.functional.softplus(out[:, None] - out[:, :, None]) * share).sum())
+    return torch.stack(losses).sum() if len(losses) > 1 else losses[0]

@@ -121,6 +121,8 @@ class Archive:
 
     def functions(self, examples: Examples) -> int:
         """Return how many functionally different architectures there are among the examples."""
+        if isinstance(self.space, ListedSpace):
+            return len(np.unique(self.space.canonical_indices[examples.indices]))
         return len({self.space.canonical(self.space.arch(index)) for index in examples.indices.tolist()})
 
     def candidates(self, examples: Examples, size: int, parents: int = 10) -> Ints:

@@ -94,6 +94,42 @@ def test_members_do_not_touch_each_other(network: Any, settings: dict[str, Any])
 
 
 @pytest.mark.parametrize(("network", "settings"), NETWORKS)
+def test_members_say_what_they_say_alone(network: Any, settings: dict[str, Any]) -> None:
+    graphs = class_graphs(load_space("nb201"), [])[0].take(np.array([7, 5000, 7, 2310]))
+    together = network(Sizes(3, 5, 0), torch.Generator().manual_seed(0), **settings)
+    with torch.no_grad():
+        for member, expected in enumerate(said(together, graphs)):
+            alone = network(Sizes(1, 5, 0), torch.Generator().manual_seed(1), **settings)
+            for weight, of_all in zip(alone.parameters(), together.parameters(), strict=True):
+                weight.copy_(of_all[member : member + 1])
+            torch.testing.assert_close(said(alone, graphs)[0], expected)
+
+
+@pytest.mark.parametrize("backward", [True, False])
+def test_a_layer_by_hand(backward: bool) -> None:
+    """Every vertex adds what each of its edges brings; see the module for the gates."""
+    made = Gnn(Sizes(1, 5, 0), torch.Generator().manual_seed(0), layers=1, width=8, backward=backward, gates=True)
+    graphs = class_graphs(load_space("nb201"), [])[0].take(np.array([5000, 2310]))
+    seen: list[Any] = []
+    made.layers[0].register_forward_hook(lambda _, inputs, out: seen.append((inputs, out)))
+    with torch.no_grad():
+        said(made, graphs)
+        ((h, _, _, op_gate), out) = seen[0]
+        kept, *sent = made.layers[0].linear(h)[0].split(8, dim=-1)
+        flow = torch.zeros_like(kept)
+        columns = (graphs.sources, graphs.targets, graphs.pools, graphs.counts)
+        for source, target, pools, count in zip(*(column.tolist() for column in columns), strict=True):
+            features = torch.tensor([[[np.log2(count), pools, float(pools > 0)]]])
+            gate = count * torch.sigmoid(1 + made.edge_gate(features.float()))[0, 0]
+            flow[target] += gate * sent[0][source]
+            if backward:
+                flow[source] += gate * sent[1][target]
+        new = torch.nn.functional.layer_norm(kept + flow * op_gate[0], (8,))
+        torch.testing.assert_close(out[0], h[0] + torch.nn.functional.silu(new))
+    assert len(sent) == 1 + backward
+
+
+@pytest.mark.parametrize(("network", "settings"), NETWORKS)
 def test_the_order_of_vertices_does_not_matter(network: Any, settings: dict[str, Any]) -> None:
     """Two convolutions side by side may be numbered either way, and padding of others in the batch changes nothing."""
     made = network(Sizes(2, 4, 0), torch.Generator().manual_seed(0), **settings)

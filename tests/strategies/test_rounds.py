@@ -12,6 +12,7 @@ from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.problem import Budget, Objective, Observation, Problem, Strategy
 from metanas.spaces import load_space
 from metanas.strategies._networks import Networks
+from metanas.strategies._surrogate import Archive, Examples
 from metanas.strategies.bananas import Bananas
 from metanas.strategies.weaknas import WeakNas
 
@@ -135,6 +136,13 @@ def test_brp_nas_asks_for_the_best_and_for_some_below() -> None:
     places = [order.index(index) for index in chosen]
     assert places[:4] == [0, 1, 2, 3]
     assert all(4 <= place < len(order) // 2 for place in places[4:])
+
+
+def test_functions_are_counted_with_a_list_as_without() -> None:
+    archive = Archive(PROBLEM, np.random.default_rng(0), "code")
+    indices = np.random.default_rng(0).choice(SPACE.indices, 200, replace=False)  # type: ignore[attr-defined]
+    one_by_one = {SPACE.canonical(SPACE.arch(index)) for index in indices.tolist()}
+    assert archive.functions(Examples(indices, np.zeros(200))) == len(one_by_one) < 200
 
 
 def test_nothing_learned_from_equal_values() -> None:
