@@ -11,7 +11,7 @@ of error, and the mean absolute error the default.
 Differences: networks are not trained anew in every round (150 epochs in batches of 32 in the released code) but go on
 (first 300 steps on all examples, then 40), all members at once (``_networks.py``); the lower bound is not a constant of
 the data set but lies below the best loss by a tenth of its distance from the median; the 10 best have children in turn,
-100 in all. A run of 300 trainings in ``nb201-conv`` takes about two seconds.
+100 in all. A run of 300 trainings in ``nb201-conv`` takes about a second.
 """
 
 from __future__ import annotations

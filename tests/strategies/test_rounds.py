@@ -37,17 +37,33 @@ def search(strategy: Strategy, trainings: int, value: Callable[[Arch], float] = 
 def test_gradients_are_those_of_differences() -> None:
     rng = np.random.default_rng(0)
     networks = Networks(2, (3, 4, 4), rng)
-    networks._weights = [weight + 0.1 * rng.standard_normal(weight.shape) for weight in networks._weights]  # type: ignore[misc]
-    x, slope = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 5))
-    gradients = networks._gradients(networks._forward(x), slope)  # type: ignore[arg-type]
-    for weight, gradient in zip(networks._weights, gradients, strict=True):
-        for place in [(0, 0, 0), (1, 0, weight.shape[2] - 1)]:
-            values = []
-            for step in (1e-6, -1e-6):
-                weight[place] += step
-                values.append(float((networks._forward(x).out * slope).sum()))  # type: ignore[arg-type]
-                weight[place] -= step
-            assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, abs=1e-5)
+    networks._flat = networks._flat + 0.1 * rng.standard_normal(networks._flat.shape)  # type: ignore[assignment]
+    networks._weights = networks._layers(networks._flat)
+    x, slope = rng.standard_normal((5, 3)), rng.standard_normal((2, 5))
+    buffers, gradient = networks._buffers(x), np.empty_like(networks._flat)
+    networks._forward(buffers)
+    networks._backward(buffers, slope, networks._layers(gradient))  # type: ignore[arg-type]
+    for place in range(len(gradient)):
+        values = []
+        for step in (1e-6, -1e-6):
+            networks._flat[place] += step
+            values.append(float((networks._forward(buffers) * slope).sum()))
+            networks._flat[place] -= step
+        assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, abs=1e-5)
+
+
+def test_equal_inputs_are_as_many_examples() -> None:
+    """With their own targets and weights: what differs by next to nothing, and is not merged, comes to the same."""
+    rng = np.random.default_rng(0)
+    x, z, weights = np.repeat(rng.standard_normal((6, 3)), 3, axis=0), rng.standard_normal(18), rng.random(18)
+    x = x[rng.permutation(18)]
+    said = []
+    for inputs in (x, x + 1e-6 * rng.standard_normal(x.shape)):
+        networks = Networks(2, (3, 8), np.random.default_rng(1))
+        networks.fit(inputs, z, weights, steps=30, rate=0.01, power=2)
+        said.append(networks.predict(x))
+    assert said[0] == pytest.approx(said[1], abs=1e-4)
+    assert np.ptp(said[0]) > 0.1
 
 
 @pytest.mark.parametrize("power", [1, 2])
