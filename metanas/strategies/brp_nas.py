@@ -9,10 +9,10 @@ examples again. α = 1/2 and batches of 20 are those of the authors' released co
 Differences: the network is the predictor ``gnn`` (see there) on the functional graph, which gives every architecture
 one number and learns all pairs by the logistic loss of the differences, instead of a network that is given pairs and
 whose answers are sorted; its layers have width 32 (4 layers of 600 in the released code); it is trained anew, but only
-when the examples have grown by three tenths, and ranks by what it knows until then (the released code goes on from the
+when the examples have grown by six tenths, and ranks by what it knows until then (the released code goes on from the
 weights of the iteration before, in every iteration); iterations go on until the budget is spent, with batches of fixed
 size, and the range that the rest is drawn from stops shrinking at ten batches; a pool of children and random
-architectures is ranked in a space that is not small. A run of 300 trainings in ``nb201-conv`` takes some two seconds.
+architectures is ranked in a space that is not small. A run of 300 trainings in ``nb201-conv`` takes one to two seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from metanas.strategies.base import Unique
 FAMILY = "predictor-guided"
 REQUIRES = Requirements(packages=("scipy", "torch", "torch_geometric"))
 
-_GROWTH = 1.3  # of the examples, between two trainings of the network
+_GROWTH = 1.6  # of the examples, between two trainings of the network
 _LEAST = 10  # batches: the least range that random choices are drawn from
 
 
