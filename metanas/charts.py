@@ -5,8 +5,9 @@ No browser and no network is needed.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,13 @@ def page(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
         .configure_legend(labelFontSize=12, symbolStrokeWidth=0)
         .configure_concat(spacing=36)
     )  # fmt: skip
+
+
+def inline(rows: Sequence[Mapping[str, object]]) -> Any:
+    """Return rows of data for a chart, as text: Altair copies a list whenever charts are joined or given a title."""
+    import altair
+
+    return altair.InlineData(values=json.dumps(rows), format=altair.DataFormat(type="json"))
 
 
 def save(chart: Any, path: Path) -> list[Path]:

@@ -202,8 +202,6 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from metanas.leaderboard.summary import overall_ranks
-
     for section in sections:
         judge, board = section.judge, section.judge.board
         wide = console.width >= 60 + 15 * len(board.report.at)
@@ -243,14 +241,32 @@ def _show(console: Console, sections: Sequence[Section]) -> None:
             )
         console.print(grid)
     if len(sections) > 1:
-        grid = Table(
-            title=f"{sections[0].judge.board.name} over {len(sections)} tables", title_justify="left", box=SIMPLE_HEAD
-        )
-        grid.add_column("strategy")
-        grid.add_column("rank", justify="right")
-        for label, rank in overall_ranks(sections).items():
-            grid.add_row(label, "–" if math.isnan(rank) else f"{rank:.2f}")
-        console.print(grid)
+        _show_overall(console, sections)
+
+
+def _show_overall(console: Console, sections: Sequence[Section]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from metanas.leaderboard.summary import overall
+
+    board, rows = sections[0].judge.board, overall(sections)
+    grid = Table(
+        title=f"{board.name} over {len(sections)} tables: test regret in % of that of one random training",
+        caption="Mean over the tables ± its standard error over seeds; 0 is the best there is. Rank: mean over tables.",
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    grid.add_column("strategy", no_wrap=True)
+    unit = "" if board.unit == "trainings" else " s"
+    for name in (*(f"@{at:g}{unit}" for at in board.report.at), "rank"):
+        grid.add_column(name, justify="right")
+    for row in rows:
+        regrets = [_mean(100 * mean, 100 * error, 1, " ± ") for mean, error in zip(row.regret, row.error, strict=True)]
+        grid.add_row(row.label, *regrets, "–" if math.isnan(row.rank) else f"{row.rank:.2f}")
+    console.print(grid)
 
 
 def _ranked(section: Section) -> str:

@@ -51,6 +51,8 @@ class Incumbents:
         best_validation: best validation value of all that may be it.
         best_test: best test value of them.
         optimum_test: test value of the one with the best validation value.
+        mean_validation: mean validation value of them: what one drawn at random is expected to reach.
+        mean_test: the same of the test value.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Incumbents:
         self.best_validation = float(validation[best])
         self.optimum_test = float(test[best])
         self.best_test = float(signs[1] * (signs[1] * test[allowed]).max())
+        self.mean_validation, self.mean_test = float(validation[allowed].mean()), float(test[allowed].mean())
 
     def climb(self, spent: Values, index: Index, seen: Values) -> Climb:
         """Return the incumbent over the budget.
@@ -101,6 +104,8 @@ class Fronts:
         best_validation: hypervolume of the front of all architectures.
         best_test: hypervolume of the front by test values.
         optimum_test: hypervolume by test values of the front by validation.
+        mean_validation: mean hypervolume of single architectures: what one drawn at random is expected to reach.
+        mean_test: the same by test values.
         members: architectures of the front of all by validation.
     """
 
@@ -122,6 +127,9 @@ class Fronts:
         self.best_validation = hypervolume(self._validation[self.members])
         self.optimum_test = hypervolume(self._test[self.members])
         self.best_test = hypervolume(self._test[indices[front(self._test[indices])]])
+        self.mean_validation, self.mean_test = (  # of one point: the box between it and the worst values
+            float((1.0 - points[indices]).prod(axis=1).mean()) for points in (self._validation, self._test)
+        )
 
     def climb(self, spent: Values, index: Index) -> Climb:
         """Return the hypervolume over the budget, one step for every change of the front.

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from metanas.charts import COLOURS, labels_apart, log_ticks, page, require_plots, save
-from metanas.leaderboard.statistics import Curve, Entrant, regret_curve
+from metanas.charts import COLOURS, page, require_plots, save
+from metanas.leaderboard.panels import LARGE, SMALL, WIDE, Key, Style, budget_grid, regret_panel
+from metanas.leaderboard.statistics import Entrant, normalized_curve, random_regret, regret_curve
 from metanas.strategies import families
 
 if TYPE_CHECKING:
     from metanas.leaderboard.replay import Judge
 
-_WIDTH, _HEIGHT = 400, 300  # of a panel, in pixels
-_LABEL = 13  # height of a label at a curve's end, in pixels
 _SPLITS = ("validation", "test")
 _FEW = 7  # strategies that are all told apart with ease
-_GREY = "#c4c4c4"
+_ROWS = 2  # of more panels there is a picture over all
+_COLUMNS = 4  # of small panels
+
+Panels = Sequence[tuple["Judge", Sequence[Entrant]]]
 
 
-def budget_grid(limit: float, *, whole: bool) -> NDArray[np.float64]:
-    """Return points of the budget that look even on a logarithmic axis, ending at ``limit``, ``(n_points,)``."""
-    points = np.geomspace(1.0 if whole else limit / 1000, limit, 200)
-    return np.unique(np.round(points)) if whole else points
+def plot_regret(panels: Panels, path: Path, order: Sequence[str] = ()) -> list[Path]:
+    """Draw regret over the budget: of one or two tables a row for each, validation on the left, test on the right.
 
-
-def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path, order: Sequence[str] = ()) -> list[Path]:
-    """Draw regret over the budget: a row for each table, validation on the left, test on the right.
+    Of more tables (or tables and devices) there is first one row over all, in which regret is normalized
+    (:func:`~metanas.leaderboard.statistics.normalized_curve`), and then a small panel for each, of the test split.
 
     Of many strategies the best of each family have colours, bands and names, and all others are grey lines. Names are
     numbered by rank.
@@ -48,26 +44,39 @@ def plot_regret(panels: Sequence[tuple[Judge, Sequence[Entrant]]], path: Path, o
         MetanasError: the extra ``[plots]`` is not installed.
     """
     require_plots("The plot of regret")
-    import altair
+    return save(regret_chart(panels, order), path)
 
+
+def regret_chart(panels: Panels, order: Sequence[str] = ()) -> Any:
+    """Return the Altair chart that :func:`plot_regret` writes."""
     board = panels[0][0].board
     places = places_of(panels, order)
-    colours = {label: COLOURS[number] for number, label in enumerate(highlighted(places))}
-    rows = [
-        altair.hconcat(*(_panel(judge, runs, places, colours, split) for split in _SPLITS)) for judge, runs in panels
-    ]
+    complete = _complete(panels, places)
+    overview = len(panels) > _ROWS and bool(complete)
+    chosen = highlighted(complete if overview else places)
+    key = Key(places, dict(zip(chosen, COLOURS, strict=False)))
     n_runs = min(len(entry.climbs) for _, entrants in panels for entry in entrants)
-    title = f"{board.name}: how far the best found is from the best there is"
-    subtitle = [
-        f"Mean of {n_runs} runs and 95 % confidence band of the mean, logarithmic axes; lower is better.",
-        f"The {'front' if board.costs else 'incumbent'} is always chosen by validation. Numbers: places by mean rank.",
-    ]
-    if len(colours) < len(places):
-        subtitle.append(f"In colour the best of each family; in grey all others ({len(places) - len(colours)}).")
-    return save(page(altair.vconcat(*rows), title, subtitle), path)
+    found = "front" if board.costs else "incumbent"
+    if overview:
+        chart = _overview(panels, key)
+        subtitle = [
+            f"First row: mean over {_count(panels)} of regret divided by the expected regret of one random architecture "
+            "there (best minus mean of the space): 1 = one random training, 0 = the best there is.",
+            f"{n_runs} runs on each and 95 % confidence band of the mean; the band is of the seeds, for these tables. "
+            "Logarithmic axes; lower is better.",
+        ]
+    else:
+        chart = _rows(panels, key)
+        subtitle = [f"Mean of {n_runs} runs and 95 % confidence band of the mean, logarithmic axes; lower is better."]
+    subtitle.append(f"The {found} is always chosen by validation. Numbers: places by mean rank.")
+    if len(key.colours) < len(places):
+        subtitle.append(f"In colour the best of each family; in grey all others ({len(places) - len(key.colours)}).")
+    if overview and len(complete) < len(places):
+        subtitle.append(f"Without runs on some tables, and not in the first row: {len(places) - len(complete)}.")
+    return page(chart, f"{board.name}: how far the best found is from the best there is", subtitle)
 
 
-def places_of(panels: Sequence[tuple[Judge, Sequence[Entrant]]], order: Sequence[str]) -> dict[str, int]:
+def places_of(panels: Panels, order: Sequence[str]) -> dict[str, int]:
     """Return the place of each strategy, 1 is best; the best first.
 
     Args:
@@ -97,9 +106,7 @@ def highlighted(places: Mapping[str, int]) -> list[str]:
     return chosen[: len(COLOURS)]
 
 
-def colours_of(
-    panels: Sequence[tuple[Judge, Sequence[Entrant]]], order: Sequence[str] = ()
-) -> tuple[dict[str, str], str]:
+def colours_of(panels: Panels, order: Sequence[str] = ()) -> tuple[dict[str, str], str]:
     """Give colours to the strategies that stand out, see :func:`highlighted`, where others cannot be drawn at all.
 
     Args:
@@ -115,89 +122,78 @@ def colours_of(
     return drawn, f" Drawn are the best of each family, {len(drawn)} of {len(places)} strategies." if left else ""
 
 
-def _panel(
-    judge: Judge, entrants: Sequence[Entrant], places: Mapping[str, int], colours: Mapping[str, str], split: str
-) -> Any:
-    import altair as alt
+def short_names(judges: Sequence[Judge]) -> list[str]:
+    """Return names of tables without folder and version, and their devices; whole where two would be the same."""
+    tables = [re.sub(r"-v[0-9]+$", "", judge.table.rpartition("/")[2]) for judge in judges]
+    short = [f"{name}, {judge.device}" if judge.device else name for name, judge in zip(tables, judges, strict=True)]
+    return short if len(set(short)) == len(short) else [judge.label for judge in judges]
 
+
+def _rows(panels: Panels, key: Key) -> Any:
+    """Draw a row for each table, of both splits."""
+    import altair
+
+    rows = [
+        altair.hconcat(*(_panel(judge, runs, split, key, f"{judge.label}: {split}") for split in _SPLITS))
+        for judge, runs in panels
+    ]
+    return altair.vconcat(*rows)
+
+
+def _overview(panels: Panels, key: Key) -> Any:
+    """Draw the mean over all tables of both splits, and below it a small panel for each, of the test split."""
+    import altair
+
+    names = short_names([judge for judge, _ in panels])
+    small = [_panel(judge, runs, "test", key, name, SMALL) for (judge, runs), name in zip(panels, names, strict=True)]
+    judge = panels[0][0]
+    budget = "trainings" if judge.board.unit == "trainings" else "simulated seconds"
+    one = "table and device" if judge.board.devices else "table"
+    text = f"Each {one}: test regret ({_unit(judge, 'test')}) over {budget}; dashed: the validation optimum"
+    heading = altair.Title(text, fontSize=13, anchor="start", offset=12)
+    grid = altair.concat(*small, columns=_COLUMNS, spacing=20).properties(title=heading)
+    return altair.vconcat(altair.hconcat(*(_mean_panel(panels, split, key) for split in _SPLITS)), grid)
+
+
+def _panel(judge: Judge, entrants: Sequence[Entrant], split: str, key: Key, title: str, style: Style = LARGE) -> Any:
     board = judge.board
     grid = budget_grid(board.limit, whole=board.unit == "trainings")
     curves = {entry.label: regret_curve(entry, judge, split, grid) for entry in entrants}
-    reference = abs(judge.best_test - judge.optimum_test) if split == "test" else 0.0
-    low, high = _range(curves.values(), reference)
-    points: dict[bool, list[dict[str, Any]]] = {True: [], False: []}  # of those in colour, and of the others
-    for label, curve in curves.items():
-        points[label in colours] += [
-            {"strategy": label, "at": x, "mean": max(y, low), "low": max(a, low), "high": max(b, low)}
-            for x, y, a, b in zip(curve.at, curve.mean, curve.low, curve.high, strict=True)
-        ]
-    unit = judge.units[split]
-    shown = "percentage points" if unit == "percent" else unit
-    x = alt.X(
-        "at:Q",
-        title="trainings" if board.unit == "trainings" else "simulated seconds",
-        scale=alt.Scale(type="log", domain=[float(grid[0]), board.limit], nice=False),
-        axis=alt.Axis(values=log_ticks(float(grid[0]), board.limit), format="~s" if board.limit >= 10_000 else "~g"),
-    )
-    scale = alt.Scale(type="log", domain=[low, high], nice=False, clamp=True)
-    axis = alt.Axis(values=log_ticks(low, high), format="~g")
-    colour = alt.Color("strategy:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=None)
-    base = alt.Chart(alt.InlineData(values=points[True])).encode(x=x, color=colour)
-    band = base.mark_area(opacity=0.18, interpolate="step-after").encode(
-        y=alt.Y("low:Q", scale=scale, axis=axis, title=f"{split} regret ({shown})"), y2="high:Q"
-    )
-    line = base.mark_line(strokeWidth=2, interpolate="step-after").encode(y=alt.Y("mean:Q", scale=scale))
-    ends = _label_places({label: curve for label, curve in curves.items() if label in colours}, low, high)
-    names = [
-        {"strategy": label, "name": f"{places[label]}  {label}", "at": board.limit, "place": y}
-        for label, y in ends.items()
-    ]
-    text = (
-        alt.Chart(alt.InlineData(values=names))
-        .mark_text(align="left", dx=6, fontSize=12, fontWeight="bold")
-        .encode(x=x, y=alt.Y("place:Q", scale=scale), text="name:N", color=colour)
-    )
-    layers = [band, line, text]
-    if points[False]:
-        grey = alt.Chart(alt.InlineData(values=points[False])).mark_line(
-            strokeWidth=1, color=_GREY, interpolate="step-after"
+    unit = f"{split} regret ({_unit(judge, split)})"
+    return regret_panel(board, curves, _reference(judge, split), key, title, unit, style)
+
+
+def _mean_panel(panels: Panels, split: str, key: Key) -> Any:
+    """Draw normalized regret of those who ran on all tables, mean over the tables."""
+    board = panels[0][0].board
+    grid = budget_grid(board.limit, whole=board.unit == "trainings")
+    entries = [{entry.label: entry for entry in entrants} for _, entrants in panels]
+    curves = {
+        label: normalized_curve(
+            [(judge, by[label]) for (judge, _), by in zip(panels, entries, strict=True)], split, grid
         )
-        y = alt.Y("mean:Q", scale=scale, axis=axis, title=f"{split} regret ({shown})")
-        layers.insert(0, grey.encode(x=x, y=y, detail="strategy:N"))
-    if reference > low:
-        layers += _reference(reference, x, scale, float(grid[0]))
-    return alt.layer(*layers).properties(
-        width=_WIDTH, height=_HEIGHT, title=alt.Title(f"{judge.label}: {split}", fontSize=13, anchor="start", offset=8)
-    )
+        for label in _complete(panels, key.places)
+    }
+    reference = sum(_reference(judge, split) / (random_regret(judge, split) or 1.0) for judge, _ in panels)
+    title, unit = f"Mean over {_count(panels)}: {split}", f"{split} regret (1 = one random training)"
+    return regret_panel(board, curves, reference / len(panels), key, title, unit, WIDE)
 
 
-def _reference(regret: float, x: Any, scale: Any, left: float) -> list[Any]:
-    """Mark where a perfect optimizer of validation ends."""
-    import altair as alt
-
-    base = alt.Chart(alt.InlineData(values=[{"at": left, "regret": regret}])).encode(y=alt.Y("regret:Q", scale=scale))
-    note = "the validation optimum"
-    return [
-        base.mark_rule(strokeDash=[4, 3], color="#777"),
-        base.mark_text(align="left", baseline="top", dx=4, dy=4, color="#777", fontSize=11, text=note).encode(x=x),
-    ]
+def _complete(panels: Panels, places: Mapping[str, int]) -> dict[str, int]:
+    """Return the places of the strategies that ran on every table."""
+    labels = set.intersection(*({entry.label for entry in entrants} for _, entrants in panels))
+    return {label: place for label, place in places.items() if label in labels}
 
 
-def _range(curves: Any, reference: float) -> tuple[float, float]:
-    """Return the range of a logarithmic axis; a regret of 0 is drawn at its lower end."""
-    means = np.concatenate([np.append(curve.mean, reference) for curve in curves])
-    positive = means[means > 0]
-    if not positive.size:
-        return 0.1, 1.0
-    high = max((float(curve.high.max()) for curve in curves if len(curve.high)), default=float(positive.max()))
-    low = max(float(positive.min()), high / 1000)
-    return low / 1.25, high * 1.05
+def _reference(judge: Judge, split: str) -> float:
+    """Return the regret of a perfect optimizer of validation."""
+    return abs(judge.best_test - judge.optimum_test) if split == "test" else 0.0
 
 
-def _label_places(curves: Mapping[str, Curve], low: float, high: float) -> dict[str, float]:
-    """Return where the labels at the right end go: at the end of each curve, moved apart so that none overlap."""
-    ends = {label: max(float(curve.mean[-1]), low) for label, curve in curves.items() if len(curve.mean)}
-    wanted = [math.log(end / low) for end in ends.values()]
-    ceiling = math.log(high / low)
-    places = labels_apart(wanted, _LABEL * ceiling / _HEIGHT, 0.0, ceiling)
-    return {label: low * math.exp(place) for label, place in zip(ends, places, strict=True)}
+def _unit(judge: Judge, split: str) -> str:
+    unit = judge.units[split]
+    return "percentage points" if unit == "percent" else unit
+
+
+def _count(panels: Panels) -> str:
+    return f"{len(panels)} {'pairs of table and device' if panels[0][0].board.devices else 'tables'}"

@@ -45,6 +45,9 @@ class Judge:
         best_validation: best that any run can reach: of all architectures that keep the limits, or of all together.
         best_test: best test value of all.
         optimum_test: test value of the architecture (or front) with the best validation value, the first of equals.
+        mean_validation: expected validation value of one architecture that is drawn uniformly, as random search draws
+            it, from those of the space that keep the limits; or of the front that it alone makes.
+        mean_test: the same of the test value.
         limit: a board with costs may report the incumbent under this limit too.
         limited: follows that incumbent.
         values: labels of every architecture, ``"validation"``, ``"test"`` and the costs by metric, ``(index range,)``.
@@ -91,6 +94,7 @@ class Judge:
         self.validation_maximized, self.test_maximized = maximized
         self.best_validation, self.best_test = self._ranked.best_validation, self._ranked.best_test
         self.optimum_test = self._ranked.optimum_test
+        self.mean_validation, self.mean_test = self._ranked.mean_validation, self._ranked.mean_test
 
     @property
     def front(self) -> NDArray[np.int64]:

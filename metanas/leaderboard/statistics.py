@@ -171,12 +171,59 @@ def regret_curve(entrant: Entrant, judge: Judge, split: str, grid: NDArray[np.fl
         split: ``"validation"``: distance to the best validation value of the space; ``"test"``: to the best test value.
         grid: points of the budget, ascending, ``(n_points,)``; points before the last first training are left out.
     """
+    curve = mean_curve(_regrets(entrant, judge, split, grid), grid)
+    return Curve(curve.at, curve.mean, np.maximum(curve.low, 0.0), curve.high)
+
+
+def normalized_curve(runs: Sequence[tuple[Judge, Entrant]], split: str, grid: NDArray[np.float64]) -> Curve:
+    """Return a strategy's regret over the budget in units of a random architecture's, mean over tables.
+
+    A run's regret is divided by :func:`random_regret` of its table: 1 is what one random training is expected to leave,
+    0 the best there is. The mean is over the ``T`` tables' means over runs, so that every table counts the same however
+    many runs it has. Its error comes of the seeds alone, for the tables are given: the square root of the sum of the
+    squared standard errors of the tables' means, divided by ``T``; a table with a single run adds nothing to it.
+
+    Args:
+        runs: judge and runs of the strategy on each table, ``T`` of them.
+        split: see :func:`regret_curve`.
+        grid: points of the budget, ascending, ``(n_points,)``; points at which a run has nothing yet are left out.
+    """
+    means = np.empty((len(runs), len(grid)))
+    errors = np.zeros_like(means)
+    for table, (judge, entrant) in enumerate(runs):
+        values = _regrets(entrant, judge, split, grid) / (random_regret(judge, split) or 1.0)
+        means[table] = values.mean(axis=0)
+        if len(values) > 1:
+            errors[table] = values.std(axis=0, ddof=1) / math.sqrt(len(values))
+    whole = ~np.isnan(means).any(axis=0)
+    mean = means[:, whole].mean(axis=0)
+    half = 1.96 * np.sqrt((errors[:, whole] ** 2).sum(axis=0)) / len(runs)
+    return Curve(at=grid[whole], mean=mean, low=np.maximum(mean - half, 0.0), high=mean + half)
+
+
+def random_regret(judge: Judge, split: str) -> float:
+    """Return the expected regret of one random architecture on a table: the best value minus the mean of the space.
+
+    The mean is over architectures as they are written, which is what random search draws from; a functional class
+    counts as often as it can be written. Of fronts it is the mean hypervolume of single architectures.
+
+    Args:
+        judge: of the table.
+        split: see :func:`regret_curve`.
+    """
+    if split == "test":
+        return abs(judge.best_test - judge.mean_test)
+    return abs(judge.best_validation - judge.mean_validation)
+
+
+def _regrets(entrant: Entrant, judge: Judge, split: str, grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the regret of each run, NaN where it has nothing yet, ``(n_runs, n_points)``."""
     test = split == "test"
     best = judge.best_test if test else judge.best_validation
     sign = 1.0 if (judge.test_maximized if test else judge.validation_maximized) else -1.0
-    values = np.array([climb.at(grid)[1 if test else 0] for climb in entrant.climbs.values()])  # (seeds, points)
-    curve = mean_curve(sign * (best - values), grid)
-    return Curve(curve.at, curve.mean, np.maximum(curve.low, 0.0), curve.high)
+    values = np.array([climb.at(grid)[1 if test else 0] for climb in entrant.climbs.values()])
+    regrets: NDArray[np.float64] = sign * (best - values)
+    return regrets
 
 
 def mean_curve(values: NDArray[np.float64], at: NDArray[np.float64]) -> Curve:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.runner import Done, Failed
-from metanas.leaderboard.statistics import Entrant, Standing, shared_seeds, standings
+from metanas.leaderboard.statistics import Entrant, Standing, normalized_curve, shared_seeds, standings
 from metanas.strategies import families
 
 
@@ -49,6 +51,42 @@ def overall_ranks(found: Sequence[Section]) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda pair: (math.isnan(pair[1]), pair[1], pair[0])))
 
 
+@dataclass(frozen=True, slots=True)
+class Overall:
+    """Where a strategy stands over all tables of a board.
+
+    Attributes:
+        label: name and settings of the strategy.
+        rank: mean of its ranks on the tables; NaN if it has none on one of them.
+        at: the board's points of report.
+        regret: mean normalized test regret at these points, see
+            :func:`~metanas.leaderboard.statistics.normalized_curve`; NaN where a run has nothing yet or a table no run.
+        error: their standard errors, for the tables as they are; NaN where a table has a single run.
+    """
+
+    label: str
+    rank: float
+    at: tuple[float, ...]
+    regret: tuple[float, ...]
+    error: tuple[float, ...]
+
+
+def overall(found: Sequence[Section]) -> list[Overall]:
+    """Return where each strategy stands over all tables, best mean rank first."""
+    at = found[0].judge.board.report.at if found else ()
+    runs = [{entry.label: (section.judge, entry) for entry in section.entrants} for section in found]
+    rows = []
+    for label, rank in overall_ranks(found).items():
+        means = dict.fromkeys(at, (math.nan, math.nan))
+        if all(label in by_label for by_label in runs):
+            curve = normalized_curve([by_label[label] for by_label in runs], "test", np.array(at, dtype=np.float64))
+            several = all(len(by_label[label][1].climbs) > 1 for by_label in runs)
+            errors = (curve.high - curve.mean) / 1.96 if several else np.full_like(curve.mean, math.nan)
+            means |= dict(zip(curve.at.tolist(), zip(curve.mean.tolist(), errors.tolist(), strict=True), strict=True))
+        rows.append(Overall(label, rank, at, *zip(*means.values(), strict=True)))
+    return rows
+
+
 def as_json(found: Sequence[Section], failed: Sequence[Failed], missing: Sequence[str], workers: int) -> dict[str, Any]:
     """Return everything that the terminal shows, and the references behind it, as JSON."""
     board = found[0].judge.board if found else None
@@ -58,7 +96,17 @@ def as_json(found: Sequence[Section], failed: Sequence[Failed], missing: Sequenc
         "unit": board.unit if board else None,
         "workers": workers,
         "missing_tables": list(missing),
-        "mean_rank": {label: _plain(rank) for label, rank in overall_ranks(found).items()},
+        "overall": [
+            {
+                "strategy": row.label,
+                "mean_rank": _plain(row.rank),
+                "normalized_regret": [
+                    {"at": at, "mean": _plain(mean), "standard_error": _plain(error)}
+                    for at, mean, error in zip(row.at, row.regret, row.error, strict=True)
+                ],
+            }
+            for row in overall(found)
+        ],
         "tables": [_section(section) for section in found],
         "failed": [
             {

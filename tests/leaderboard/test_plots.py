@@ -8,10 +8,10 @@ import pytest
 
 from metanas import extras
 from metanas.errors import MetanasError
-from metanas.leaderboard import plots
+from metanas.leaderboard import panels, plots
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.runner import Done, Job, run_all
-from metanas.leaderboard.statistics import Curve
+from metanas.leaderboard.statistics import Curve, Entrant, normalized_curve, random_regret
 from metanas.leaderboard.summary import sections
 
 
@@ -21,18 +21,18 @@ def curve(*means: float) -> Curve:
 
 
 def test_the_grid_is_whole_for_trainings_and_ends_at_the_limit() -> None:
-    whole = plots.budget_grid(300, whole=True)
+    whole = panels.budget_grid(300, whole=True)
     assert whole[0] == 1
     assert whole[-1] == 300
     assert (np.diff(whole) >= 1).all()
     assert np.array_equal(whole, np.round(whole))
-    assert plots.budget_grid(50.0, whole=False)[[0, -1]].tolist() == pytest.approx([0.05, 50.0])
+    assert panels.budget_grid(50.0, whole=False)[[0, -1]].tolist() == pytest.approx([0.05, 50.0])
 
 
 def test_labels_at_the_ends_do_not_overlap_and_keep_their_order() -> None:
     low, high = 0.01, 10.0
     ends = {"a": 0.0, "b": 0.011, "c": 0.0111, "d": 5.0, "e": 9.9, "f": 10.0}
-    places = plots._label_places({label: curve(end) for label, end in ends.items()}, low, high)
+    places = panels.label_places({label: curve(end) for label, end in ends.items()}, low, high, 300)
     pixels = [300 * np.log(places[label] / low) / np.log(high / low) for label in ends]
     assert (np.diff(pixels) >= 12.9).all()
     assert pixels[0] >= 0
@@ -41,10 +41,10 @@ def test_labels_at_the_ends_do_not_overlap_and_keep_their_order() -> None:
 
 
 def test_a_regret_of_nought_has_a_place_on_a_logarithmic_axis() -> None:
-    low, high = plots._range([curve(10.0, 1.0, 0.0)], 0.0)
+    low, high = panels._range([curve(10.0, 1.0, 0.0)], 0.0)
     assert 0 < low < 1
     assert high > 10
-    assert plots._range([curve(0.0, 0.0)], 0.0) == (0.1, 1.0)
+    assert panels._range([curve(0.0, 0.0)], 0.0) == (0.1, 1.0)
 
 
 def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judge, tmp_path: Path) -> None:
@@ -52,8 +52,8 @@ def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judg
     pytest.importorskip("vl_convert", reason="the extra [plots] is not installed")
     jobs = [job(name, seed) for name in ("random_search", "local_search") for seed in range(2)]
     done = [entry for entry in run_all(jobs, [judge], processes=1, folder=tmp_path) if isinstance(entry, Done)]
-    panels = [(section.judge, section.entrants) for section in sections([judge], done)]
-    png, svg = plots.plot_regret(panels, tmp_path / "regret")
+    drawn = [(section.judge, section.entrants) for section in sections([judge], done)]
+    png, svg = plots.plot_regret(drawn, tmp_path / "regret")
     assert png.read_bytes().startswith(b"\x89PNG\r\n")
     text = svg.read_text()
     for shown in (
@@ -67,6 +67,53 @@ def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judg
         assert shown in text
     assert "NaN" not in text
     assert sorted(path.name for path in tmp_path.glob("regret*")) == ["regret.png", "regret.svg"]
+
+
+def test_more_than_two_tables_have_a_picture_over_all(job: Callable[..., Job], judge: Judge, tmp_path: Path) -> None:
+    pytest.importorskip("altair", reason="the extra [plots] is not installed")
+    jobs = [job(name, seed) for name in ("random_search", "local_search") for seed in range(3)]
+    done = [entry for entry in run_all(jobs, [judge], processes=1, folder=tmp_path) if isinstance(entry, Done)]
+    [section] = sections([judge], done)
+    one = (section.judge, section.entrants)
+    spec = plots.regret_chart([one, one]).to_dict()
+    assert "Mean of 3 runs" in str(spec)
+    assert "Mean over" not in str(spec)
+    assert [len(row["hconcat"]) for row in spec["vconcat"]] == [2, 2]
+
+    spec = plots.regret_chart([one] * 5).to_dict()
+    first, grid = spec["vconcat"]
+    titles = [panel["title"]["text"] for panel in first["hconcat"]]
+    assert titles == ["Mean over 5 tables: validation", "Mean over 5 tables: test"]
+    assert (len(grid["concat"]), grid["columns"]) == (5, 4)
+    names = str(first)
+    assert "local_search" in names
+    assert "1 = one random training" in names
+    assert "no such strategy" not in names
+
+    alone = (judge, [entry for entry in section.entrants if entry.label == "random_search"])
+    text = str(plots.regret_chart([one, one, alone]).to_dict())
+    assert "Without runs on some tables, and not in the first row: 1." in text
+
+
+def test_normalized_regret_is_that_of_one_random_training_at_one(
+    job: Callable[..., Job], judge: Judge, tmp_path: Path
+) -> None:
+    jobs = [job("random_search", seed) for seed in range(60)]
+    done = [entry for entry in run_all(jobs, [judge], processes=1, folder=tmp_path) if isinstance(entry, Done)]
+    entrant: Entrant = sections([judge], done)[0].entrants[0]
+    whole = judge.setting.oracle.space.indices
+    for split, best in (("validation", judge.best_validation), ("test", judge.best_test)):
+        drawn = best - judge.values[split][whole].mean()
+        assert random_regret(judge, split) == pytest.approx(drawn)
+        grid = np.array([1.0, 40.0])
+        column = 1 if split == "test" else 0
+        reached = np.array([climb.at(grid)[column] for climb in entrant.climbs.values()])
+        curve = normalized_curve([(judge, entrant), (judge, entrant)], split, grid)
+        np.testing.assert_allclose(curve.mean, (best - reached).mean(axis=0) / drawn)
+        error = (best - reached).std(axis=0, ddof=1) / 60**0.5 / drawn
+        np.testing.assert_allclose(curve.high - curve.mean, 1.96 * error / 2**0.5)  # two tables: their mean
+        assert curve.low[0] < 1 < curve.high[0]
+        assert curve.mean[1] < 0.6
 
 
 def test_of_many_the_best_of_each_family_stand_out_and_all_from_outside() -> None:
@@ -94,7 +141,7 @@ def test_the_others_are_drawn_in_grey(
     order = [standing.label for standing in found[0].standings]
     hidden = next(label for label in reversed(order) if label != "genetic")
     shown = next(label for label in order if label != "genetic")
-    assert plots._GREY in text
+    assert panels.GREY in text
     assert f"{order.index(shown) + 1}  {shown}" in text
     assert "in grey all others (1)" in text
     assert f"  {hidden}<" not in text
@@ -113,7 +160,7 @@ def test_without_the_extra_it_says_how_to_install_it(
 
 def test_a_panel_in_which_no_run_has_a_value_yet() -> None:
     nothing = np.empty(0)
-    assert plots._range([Curve(nothing, nothing, nothing, nothing)], 2.0) == pytest.approx((1.6, 2.1))
+    assert panels._range([Curve(nothing, nothing, nothing, nothing)], 2.0) == pytest.approx((1.6, 2.1))
 
 
 def test_places_are_those_of_the_order_over_all_tables() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from metanas.errors import InvalidFileError, UnknownNameError
@@ -164,8 +165,18 @@ def test_a_summary_holds_what_the_terminal_shows(job: JobOf, judge: Judge, tmp_p
     assert by_name["random_search"]["test"][1]["mean"] == pytest.approx(sum(mine) / 3)
     assert by_name["random_search"]["runs"] == 3
     assert by_name["random_search"]["cpu_seconds_per_trial"] > 0
-    assert sum(content["mean_rank"].values()) == pytest.approx(3.0)
-    assert list(overall_ranks(found)) == list(content["mean_rank"])
+    over_all = {row["strategy"]: row for row in content["overall"]}
+    assert list(over_all) == list(overall_ranks(found))
+    assert sum(row["mean_rank"] for row in over_all.values()) == pytest.approx(3.0)
+    space, index = judge.setting.oracle.space, judge.values["test"]
+    drawn = index[space.indices].mean()  # what one random training is expected to reach
+    regret = (judge.best_test - sum(mine) / 3) / (judge.best_test - drawn)
+    point = over_all["random_search"]["normalized_regret"][1]
+    assert (point["at"], point["mean"]) == (40, pytest.approx(regret))
+    spread = np.std(mine, ddof=1) / 3**0.5 / (judge.best_test - drawn)
+    assert point["standard_error"] == pytest.approx(spread)
+    one = as_json(sections([judge], [entry for entry in done if entry.run.seed == 0]), [], [], 1)
+    assert one["overall"][0]["normalized_regret"][1]["standard_error"] is None
     assert as_json([], [], [], 1)["tables"] == []
 
 
