@@ -70,7 +70,7 @@ def inline(rows: Sequence[Mapping[str, object]]) -> Any:
     """Return rows of data for a chart, as text: Altair copies a list whenever charts are joined or given a title."""
     import altair
 
-    return altair.InlineData(values=json.dumps(rows), format=altair.DataFormat(type="json"))
+    return altair.InlineData(values=json.dumps(rows), format={"type": "json"})
 
 
 def save(chart: Any, path: Path) -> list[Path]:

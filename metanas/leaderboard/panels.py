@@ -29,6 +29,7 @@ class Style:
         title: size of the title's letters, in pixels.
         tick: size of the axes' numbers.
         line: width of lines in colour; those in grey have half of it.
+        band: opacity of bands.
     """
 
     width: int
@@ -37,11 +38,12 @@ class Style:
     title: int = 13
     tick: int = 11
     line: float = 2.0
+    band: float = 0.18
 
 
 LARGE = Style(400, 300)
 WIDE = Style(440, 340)  # two of them, with names, are as wide as four small ones
-SMALL = Style(272, 170, words=False, title=12, tick=10, line=1.5)
+SMALL = Style(272, 170, words=False, title=12, tick=10, line=1.5, band=0.12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def regret_panel(
     palette = alt.Scale(domain=list(key.colours), range=list(key.colours.values()))
     colour = alt.Color("strategy:N", scale=palette, legend=None)
     base = alt.Chart(inline(points[True])).encode(x=x, color=colour)
-    band = base.mark_area(opacity=0.18, interpolate="step-after").encode(
+    band = base.mark_area(opacity=style.band, interpolate="step-after").encode(
         y=alt.Y("low:Q", scale=scale, axis=axis, title=y_title), y2="high:Q"
     )
     line = base.mark_line(strokeWidth=style.line, interpolate="step-after").encode(y=alt.Y("mean:Q", scale=scale))

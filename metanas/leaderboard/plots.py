@@ -60,8 +60,8 @@ def regret_chart(panels: Panels, order: Sequence[str] = ()) -> Any:
     if overview:
         chart = _overview(panels, key)
         subtitle = [
-            f"First row: mean over {_count(panels)} of regret divided by the expected regret of one random architecture "
-            "there (best minus mean of the space): 1 = one random training, 0 = the best there is.",
+            f"First row: mean over {_count(panels)} of regret divided by the expected regret of one random "
+            "architecture there (best minus mean of the space): 1 = one random training, 0 = the best there is.",
             f"{n_runs} runs on each and 95 % confidence band of the mean; the band is of the seeds, for these tables. "
             "Logarithmic axes; lower is better.",
         ]

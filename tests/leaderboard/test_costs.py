@@ -161,6 +161,22 @@ def test_the_incumbent_under_a_limit_keeps_it(hardware: dict[str, Any], limited:
     ]
 
 
+def test_what_one_random_architecture_is_expected_to_reach(
+    hardware: dict[str, Any], limited: dict[str, Any], table: Table
+) -> None:
+    judge = Judge(Board.model_validate(hardware), table, "phone")
+    for split, mean in (("validation", judge.mean_validation), ("test", judge.mean_test)):
+        values = (-judge.values[split], judge.values["latency/phone"], judge.values["cost/macs"])
+        points = np.column_stack([value[INDICES] for value in values])
+        alone = [hypervolume(point[None]) for point in scaled(points, points)]
+        assert mean == pytest.approx(np.mean(alone))
+    judge = Judge(Board.model_validate(limited), table)
+    kept = INDICES[judge.setting.known["latency/phone"][INDICES] <= 3.0]
+    assert 0 < len(kept) < len(INDICES)
+    assert judge.mean_validation == pytest.approx(judge.values["validation"][kept].mean())
+    assert judge.mean_test == pytest.approx(judge.values["test"][kept].mean())
+
+
 def test_runs_on_devices_are_kept_ranked_and_verified(hardware: dict[str, Any], table: Table, tmp_path: Path) -> None:
     board = Board.model_validate(hardware)
     judges = [Judge(board, table, device) for device in board.devices]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,8 +55,8 @@ def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judg
     pytest.importorskip("vl_convert", reason="the extra [plots] is not installed")
     jobs = [job(name, seed) for name in ("random_search", "local_search") for seed in range(2)]
     done = [entry for entry in run_all(jobs, [judge], processes=1, folder=tmp_path) if isinstance(entry, Done)]
-    drawn = [(section.judge, section.entrants) for section in sections([judge], done)]
-    png, svg = plots.plot_regret(drawn, tmp_path / "regret")
+    tables = [(section.judge, section.entrants) for section in sections([judge], done)]
+    png, svg = plots.plot_regret(tables, tmp_path / "regret")
     assert png.read_bytes().startswith(b"\x89PNG\r\n")
     text = svg.read_text()
     for shown in (
@@ -69,30 +72,126 @@ def test_the_plot_is_written_as_png_and_svg(job: Callable[..., Job], judge: Judg
     assert sorted(path.name for path in tmp_path.glob("regret*")) == ["regret.png", "regret.svg"]
 
 
-def test_more_than_two_tables_have_a_picture_over_all(job: Callable[..., Job], judge: Judge, tmp_path: Path) -> None:
+def layers(panel: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the layers of a panel with marks of a kind."""
+    return [layer for layer in panel["layer"] if layer["mark"]["type"] == kind]
+
+
+def rows(chart: dict[str, Any], layer: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(chart["datasets"][layer["data"]["name"]])
+    return found
+
+
+def names(chart: dict[str, Any], panel: dict[str, Any]) -> list[str]:
+    """Return the names at the curves' ends."""
+    return [row["name"] for layer in layers(panel, "text") for row in rows(chart, layer) if "name" in row]
+
+
+def renamed(judge: Judge, table: str, device: str | None = None) -> Judge:
+    other = copy(judge)
+    other.table, other.device = table, device
+    other.label = table if device is None else f"{table}, {device}"
+    return other
+
+
+@pytest.fixture
+def drawn(job: Callable[..., Job], judge: Judge, tmp_path: Path) -> tuple[Judge, tuple[Entrant, ...]]:
+    """A panel of two strategies, three runs each."""
     pytest.importorskip("altair", reason="the extra [plots] is not installed")
     jobs = [job(name, seed) for name in ("random_search", "local_search") for seed in range(3)]
     done = [entry for entry in run_all(jobs, [judge], processes=1, folder=tmp_path) if isinstance(entry, Done)]
     [section] = sections([judge], done)
-    one = (section.judge, section.entrants)
-    spec = plots.regret_chart([one, one]).to_dict()
-    assert "Mean of 3 runs" in str(spec)
-    assert "Mean over" not in str(spec)
-    assert [len(row["hconcat"]) for row in spec["vconcat"]] == [2, 2]
+    return section.judge, section.entrants
 
-    spec = plots.regret_chart([one] * 5).to_dict()
-    first, grid = spec["vconcat"]
-    titles = [panel["title"]["text"] for panel in first["hconcat"]]
-    assert titles == ["Mean over 5 tables: validation", "Mean over 5 tables: test"]
-    assert (len(grid["concat"]), grid["columns"]) == (5, 4)
-    names = str(first)
-    assert "local_search" in names
-    assert "1 = one random training" in names
-    assert "no such strategy" not in names
 
-    alone = (judge, [entry for entry in section.entrants if entry.label == "random_search"])
-    text = str(plots.regret_chart([one, one, alone]).to_dict())
-    assert "Without runs on some tables, and not in the first row: 1." in text
+@pytest.mark.parametrize("n_tables", [1, 2])
+def test_one_or_two_tables_have_a_row_each_of_both_splits(
+    n_tables: int, drawn: tuple[Judge, tuple[Entrant, ...]]
+) -> None:
+    chart = plots.regret_chart([drawn] * n_tables).to_dict()
+    assert [len(row["hconcat"]) for row in chart["vconcat"]] == [2] * n_tables
+    for row in chart["vconcat"]:
+        titles = [panel["title"]["text"] for panel in row["hconcat"]]
+        assert titles == ["made/searched-v1: validation", "made/searched-v1: test"]
+        for panel in row["hconcat"]:
+            assert len(names(chart, panel)) == 2
+            assert "percentage points" in layers(panel, "area")[0]["encoding"]["y"]["title"]
+            assert (panel["width"], panel["height"]) == (400, 300)
+    assert "Mean of 3 runs" in chart["title"]["subtitle"][0]
+
+
+@pytest.mark.parametrize("n_tables", [3, 5])
+def test_more_tables_have_a_row_over_all_and_a_small_panel_each(
+    n_tables: int, drawn: tuple[Judge, tuple[Entrant, ...]]
+) -> None:
+    judge, entrants = drawn
+    tables = [(renamed(judge, f"made/task{number}-v1"), entrants) for number in range(n_tables)]
+    order = ["local_search", "random_search"]
+    chart = plots.regret_chart(tables, order).to_dict()
+    first, grid = chart["vconcat"]
+    assert [panel["title"]["text"] for panel in first["hconcat"]] == [
+        f"Mean over {n_tables} tables: validation",
+        f"Mean over {n_tables} tables: test",
+    ]
+    points = np.arange(1.0, 41.0)
+    for panel, split in zip(first["hconcat"], ("validation", "test"), strict=True):
+        assert sorted(names(chart, panel)) == ["1  local_search", "2  random_search"]
+        [band] = layers(panel, "area")
+        assert band["encoding"]["y"]["title"] == f"{split} regret (1 = one random training)"
+        floor = band["encoding"]["y"]["scale"]["domain"][0]
+        for entry in entrants:
+            wanted = normalized_curve([(judge, entry)] * n_tables, split, points)
+            mine = [row for row in rows(chart, band) if row["strategy"] == entry.label]
+            assert [row["at"] for row in mine] == points.tolist()
+            assert [row["mean"] for row in mine] == pytest.approx(np.maximum(wanted.mean, floor))
+            assert [row["high"] for row in mine] == pytest.approx(np.maximum(wanted.high, floor))
+    assert (len(grid["concat"]), grid["columns"]) == (n_tables, 4)
+    assert [panel["title"]["text"] for panel in grid["concat"]] == [f"task{number}" for number in range(n_tables)]
+    assert "test regret (percentage points) over trainings" in grid["title"]["text"]
+    for panel in grid["concat"]:
+        assert layers(panel, "text") == []
+        [line] = [layer for layer in layers(panel, "line") if "color" in layer["encoding"]]
+        assert line["encoding"]["color"] == layers(first["hconcat"][1], "line")[0]["encoding"]["color"]
+    text = " ".join(chart["title"]["subtitle"])
+    assert "the expected regret of one random architecture there (best minus mean of the space)" in text
+    assert "some tables" not in text
+
+
+def test_what_did_not_run_on_every_table_is_grey_and_not_in_the_mean(
+    drawn: tuple[Judge, tuple[Entrant, ...]],
+) -> None:
+    judge, entrants = drawn
+    alone = [entry for entry in entrants if entry.label == "random_search"]
+    chart = plots.regret_chart([drawn, drawn, (judge, alone)], ["local_search", "random_search"]).to_dict()
+    first, grid = chart["vconcat"]
+    assert names(chart, first["hconcat"][1]) == ["2  random_search"]
+    lines = layers(grid["concat"][0], "line")
+    assert {line["mark"].get("color"): {row["strategy"] for row in rows(chart, line)} for line in lines} == {
+        panels.GREY: {"local_search"},
+        None: {"random_search"},
+    }
+    assert "Without runs on some tables, and not in the first row: 1." in chart["title"]["subtitle"]
+    nowhere = plots.regret_chart([(judge, alone), drawn, (judge, [e for e in entrants if e not in alone])]).to_dict()
+    assert [len(row["hconcat"]) for row in nowhere["vconcat"]] == [2, 2, 2]
+
+
+def test_the_plot_over_all_tables_is_written(drawn: tuple[Judge, tuple[Entrant, ...]], tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert", reason="the extra [plots] is not installed")
+    judge, entrants = drawn
+    tables = [(renamed(judge, f"made/task{number}-v1"), entrants) for number in range(3)]
+    png, svg = plots.plot_regret(tables, tmp_path / "regret")
+    assert png.read_bytes().startswith(b"\x89PNG\r\n")
+    text = svg.read_text()
+    for shown in ("Mean over 3 tables: test", "task2", "local_search", "1 = one random training"):
+        assert shown in text
+    assert "NaN" not in text
+
+
+def test_short_names_of_tables(judge: Judge) -> None:
+    several = [renamed(judge, "nb201/quickdraw60-v1"), renamed(judge, "published/nb201-cifar10-200ep-v1", "pixel3")]
+    assert plots.short_names(several) == ["quickdraw60", "nb201-cifar10-200ep, pixel3"]
+    alike = [renamed(judge, "nb201/quickdraw60-v1"), renamed(judge, "nb201-sampled/quickdraw60-v1")]
+    assert plots.short_names(alike) == ["nb201/quickdraw60-v1", "nb201-sampled/quickdraw60-v1"]
 
 
 def test_normalized_regret_is_that_of_one_random_training_at_one(

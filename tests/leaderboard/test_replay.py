@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metanas.errors import InvalidFileError, NotMeasuredError, UnknownNameError, VerificationError
 from metanas.leaderboard.board import Board
 from metanas.leaderboard.replay import Judge
+from metanas.leaderboard.statistics import random_regret
 from metanas.leaderboard.submission import Choices, Run
 from metanas.spaces import load_space
 from metanas.tables import Table, metric, write_table
@@ -52,6 +53,7 @@ def test_the_judge_knows_the_best(judge: Judge, table: Table) -> None:
     assert judge.best_validation == validation.max()
     assert judge.best_test == test.max()
     assert judge.optimum_test == test[validation.argmax()]
+    assert (judge.mean_validation, judge.mean_test) == pytest.approx((validation.mean(), test.mean()))
     assert judge.units == {"validation": "percent", "test": "percent"}
 
 
@@ -77,6 +79,7 @@ def test_a_minimized_metric_is_minimized(content: dict[str, Any], table: Table, 
     judge = Judge(Board.model_validate(content), table)
     losses = table.query(SPACE.indices, "validation/cross_entropy")
     assert judge.best_validation == losses.min()
+    assert random_regret(judge, "validation") == pytest.approx(losses.mean() - losses.min())
     run = run_of()
     result, climb = judge.replay(run)
     mine = table.query(np.array(run.choices.archs), "validation/cross_entropy")

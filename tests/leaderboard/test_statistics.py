@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from metanas.leaderboard.statistics import (
     Entrant,
     mean_and_error,
     median_of_found,
+    normalized_curve,
+    random_regret,
     ranks,
     regret_curve,
     standings,
@@ -118,3 +121,33 @@ def test_regret_is_the_distance_to_the_best_of_the_space(judge: Judge) -> None:
     single = entrant("b", {0: climb([(1, 50, 50)])})
     alone = regret_curve(single, judge, "test", grid)
     assert np.array_equal(alone.low, alone.mean)
+
+
+def worth(judge: Judge, best: float, mean: float) -> Judge:
+    """Return a judge of another table by its best and mean test value."""
+    other = copy(judge)
+    other.best_test, other.mean_test = best, mean
+    return other
+
+
+def test_every_table_counts_the_same_in_normalized_regret(judge: Judge) -> None:
+    """One random architecture leaves a regret of 20 on the first table and of 2 on the second."""
+    wide, narrow = worth(judge, 90, 70), worth(judge, 50, 48)
+    many = entrant("a", {seed: climb([(1, 0, 70), (3, 0, test)]) for seed, test in enumerate([84, 86, 88])})
+    few = entrant("a", {0: climb([(2, 0, 49)]), 1: climb([(2, 0, 48), (3, 0, 50)])})
+    curve = normalized_curve([(wide, many), (narrow, few)], "test", np.array([1.0, 2.0, 3.0]))
+    assert curve.at.tolist() == [2.0, 3.0]  # at 1 the second table has no run
+    assert curve.mean == pytest.approx([(1 + 0.75) / 2, (0.2 + 0.25) / 2])
+    errors = [[0, 0.25], [stats.sem([6, 4, 2]) / 20, 0.25]]  # of the tables, at 2 and at 3
+    half = [1.96 * math.hypot(*pair) / 2 for pair in errors]
+    assert curve.high == pytest.approx(curve.mean + half)
+    assert curve.low == pytest.approx([curve.mean[0] - half[0], 0])  # no regret is below 0
+    alone = normalized_curve([(wide, entrant("a", {0: climb([(1, 0, 80)])}))], "test", np.array([1.0]))
+    assert (alone.low, alone.mean, alone.high) == ([0.5], [0.5], [0.5])
+
+
+def test_where_all_architectures_are_equal_there_is_no_regret(judge: Judge) -> None:
+    flat = worth(judge, 80, 80)
+    assert random_regret(flat, "test") == 0
+    runs = entrant("a", {0: climb([(1, 0, 80)]), 1: climb([(1, 0, 80)])})
+    assert normalized_curve([(flat, runs)], "test", np.array([1.0])).mean == [0]
