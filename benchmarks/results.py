@@ -60,9 +60,7 @@ def write(folder: Path) -> str:
         raise SystemExit(msg)
     figures = "\n".join(rows(summary))
     atomic_write_text(PAGE, f"{before}{begin}\n{figures}\n{END}{rest.partition(END)[2]}")
-    drawn = IMAGES / f"{summary['board']}-all"
-    for suffix in (".png", ".svg"):
-        shutil.copyfile((folder / "regret").with_suffix(suffix), drawn.with_suffix(suffix))
+    shutil.copyfile(folder / "regret.png", IMAGES / f"{summary['board']}-all.png")
     return figures
 
 

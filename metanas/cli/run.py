@@ -263,8 +263,11 @@ def _show_overall(console: Console, sections: Sequence[Section]) -> None:
     unit = "" if board.unit == "trainings" else " s"
     for name in (*(f"@{at:g}{unit}" for at in board.report.at), "rank"):
         grid.add_column(name, justify="right")
+    between = " ± " if console.width >= 35 + 13 * len(board.report.at) else "\n± "
     for row in rows:
-        regrets = [_mean(100 * mean, 100 * error, 1, " ± ") for mean, error in zip(row.regret, row.error, strict=True)]
+        regrets = [
+            _mean(100 * mean, 100 * error, 1, between) for mean, error in zip(row.regret, row.error, strict=True)
+        ]
         grid.add_row(row.label, *regrets, "–" if math.isnan(row.rank) else f"{row.rank:.2f}")
     console.print(grid)
 
