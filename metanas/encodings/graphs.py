@@ -77,12 +77,14 @@ class Graphs:
     @property
     def pools(self) -> Ints:
         """How often the value is pooled on each edge, ``(n_edges,)``."""
-        return self.kinds[self.kinds_of_edges, 0]
+        pools: Ints = self.kinds[self.kinds_of_edges, 0]
+        return pools
 
     @property
     def counts(self) -> Ints:
         """How often it is added, ``(n_edges,)``."""
-        return self.kinds[self.kinds_of_edges, 1]
+        counts: Ints = self.kinds[self.kinds_of_edges, 1]
+        return counts
 
     @property
     def outputs(self) -> Ints:
