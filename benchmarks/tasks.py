@@ -16,8 +16,9 @@ Methods: predictors of the package that take sources; ``ridge`` on the sources' 
 examples alone; ``score``, the zero-cost score or count of parameters that is best on the target itself, an oracle's
 choice that needs no example. ``NAME+scores`` has four zero-cost scores of the target (parameters, synflow, NASWOT,
 jacov; no training in them) as further sources, half of the prior weight theirs; ``NAME+described`` weighs the sources
-by how alike the descriptions of their tasks are to the target's (data statistics and scores of anchors). Settings
-follow the name: ``task_gp,smooth=false``. Columns:
+by how alike the descriptions of their tasks are to the target's (data statistics and scores of anchors);
+``NAME+losses`` has the sources' training cross-entropies (less is better) in the place of their validation accuracies,
+``NAME+both`` beside them. Settings follow the name: ``task_gp,smooth=false``. Columns:
 
 - ``tau`` over all cells that the target's table answers (``--cells shared``: that every source has a value of, too),
   the examples among them, and ``others``: without cells that compute the same function as an example;
@@ -34,6 +35,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import time
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -53,10 +55,12 @@ from metanas.predictors._targets import Targets
 from metanas.proxies.store import load_scores
 from metanas.spaces import listed, load_space
 from metanas.tables import Table, table_names
+from metanas.tables.table import mean_over_seeds
 from metanas.tasks import load_task, relatives
 from metanas.tasks.descriptors import alike, describe
 
-METRIC, REPORT = "validation/accuracy", "test/accuracy"
+METRIC, REPORT, LOSS = "validation/accuracy", "test/accuracy", "training/cross_entropy"
+_MODIFIERS = re.compile(r"\+(scores|described|losses|both)")
 SCORES = ("params", "synflow", "naswot", "nwot", "jacov")
 METHODS = ("score", "gaussian_process", "ridge", "stacked_sources", "task_gp", "task_gp:chosen", "task_gnn", "reptile")
 PUBLISHED = Path(os.environ.get("METANAS_PUBLISHED", Path(__file__).resolve().parents[2] / "shared" / "published"))
@@ -86,7 +90,7 @@ class Case:
             return self._mean, self._mean
         by_seed = np.stack(self._padded)[:, self.table.row_of_index]
         one = int(rng.integers(len(by_seed)))
-        others = np.nanmean(np.delete(by_seed, one, axis=0), axis=0)
+        others = mean_over_seeds(np.delete(by_seed, one, axis=0).T)
         return by_seed[one], np.where(np.isfinite(others), others, self._mean)
 
     def described(self) -> np.ndarray | None:
@@ -96,6 +100,11 @@ class Case:
         except UnknownNameError:
             return None
         return alike(target, others)
+
+    @property
+    def losses(self) -> np.ndarray:
+        """What the sources' networks made of their own examples: minus the loss of training, last epoch."""
+        return np.column_stack([-by_index(source, LOSS) for source in self.sources])
 
     @property
     def key(self) -> str:
@@ -155,22 +164,26 @@ def predict(case: Case, method: str, n: int, seed: int) -> dict[str, object] | N
         else:
             mean = z.mean(axis=1)
     else:
-        found = find_predictor(label.replace("+scores", "").replace("+described", ""))
+        found = find_predictor(_MODIFIERS.sub("", label))
         if found.name in FROM_SOURCES:
             build = importlib.import_module(f"metanas.predictors.{found.name}").build
             columns, settings = case.columns, dict(found.config)
+            if "+losses" in label:
+                columns = case.losses
+            if "+both" in label:
+                columns = np.column_stack([columns, case.losses])
             if "+scores" in label:
                 further = [column for name, column in scores_of(case).items() if name in SCORES]
                 if not further:
                     return None
+                counts = (columns.shape[1], len(further))
                 columns = np.column_stack([columns, *further])
-                counts = (len(case.sources), len(further))
                 settings["weights"] = [0.5 / count for count in counts for _ in range(count)]
             if "+described" in label:
                 weights = case.described()
                 if weights is None:
                     return None
-                settings["weights"] = weights
+                settings["weights"] = np.tile(weights, columns.shape[1] // len(weights))
             predictor = build(case.space, own, sources=columns, **settings)
         elif not n:
             return None

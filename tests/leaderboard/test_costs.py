@@ -242,6 +242,12 @@ def test_fronts_are_drawn_as_png_and_svg(hardware: dict[str, Any], table: Table,
         assert shown in text
     assert "NaN" not in text
 
+    _, svg = plot_fronts(panels * 3, tmp_path / "many")
+    text = svg.read_text()
+    assert text.count(">made/searched-v1, phone<") == 2 * 3  # a block for each cost, without titles of axes
+    for shown in ("By latency<", "By cost/macs<"):
+        assert shown in text
+
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
