@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from metanas import published
-from metanas.errors import InvalidFileError, MetanasError, UnknownNameError
 from metanas.harness import Rules
+from metanas.leaderboard.files import Part, load_named, names_with, read_toml
 from metanas.problem import Budget, Constraint, Direction, Objective
 from metanas.spaces import Space, load_space
 
-FOLDER = "leaderboards"
 FILE = "board.toml"
 DEFAULT = "anytime-v1"
 DEVICE, TASK = "{device}", "{task}"
@@ -26,18 +23,14 @@ Above = Annotated[float, Field(gt=0)]
 Untrained = Annotated[str, Field(pattern=r"^((latency|energy|proxy)/.+|cost/(parameters|macs))$")]  # needs no training
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ObjectivePart(_Part):
+class ObjectivePart(Part):
     """What strategies optimize and by which the incumbent is chosen: a validation metric."""
 
     metric: Annotated[str, Field(pattern="^validation/")]
     direction: Direction
 
 
-class LimitPart(_Part):
+class LimitPart(Part):
     """What an architecture may cost; see :class:`metanas.problem.Constraint`.
 
     Attributes:
@@ -54,7 +47,7 @@ class LimitPart(_Part):
         return Constraint(_on(self.metric, device), limit)
 
 
-class ReportPart(_Part):
+class ReportPart(Part):
     """What is reported, and when.
 
     Attributes:
@@ -68,14 +61,14 @@ class ReportPart(_Part):
     limit: LimitPart | None = None
 
 
-class BudgetPart(_Part):
+class BudgetPart(Part):
     """What a run may spend; see :class:`metanas.problem.Budget`."""
 
     trainings: Positive | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
 
 
-class RulesPart(_Part):
+class RulesPart(Part):
     """How a run is charged; see :class:`metanas.harness.Rules`.
 
     Attributes:
@@ -89,7 +82,7 @@ class RulesPart(_Part):
     continuation: Literal["continue", "restart"]
 
 
-class Board(_Part):
+class Board(Part):
     """A board.
 
     Attributes:
@@ -255,7 +248,7 @@ def _on(text: str, device: str | None) -> str:
 
 def board_names() -> tuple[str, ...]:
     """Return the names of all published boards, sorted."""
-    return tuple(sorted({path.parent.name for place in published.folders(FOLDER) for path in place.glob(f"*/{FILE}")}))
+    return names_with(FILE)
 
 
 def load_board(name: str) -> Board:
@@ -265,38 +258,9 @@ def load_board(name: str) -> Board:
         UnknownNameError: no such board.
         InvalidFileError: a file that is no board, saying which field is wrong.
     """
-    if name.endswith(".toml"):
-        return read_board(Path(name))
-    path = published.find(f"{FOLDER}/{name}/{FILE}") if name in board_names() else None
-    if path is None:
-        raise UnknownNameError("board", name, board_names())
-    board = read_board(path)
-    if board.name != name:
-        msg = f"{path} must have the name of its folder, {name!r}, but says {board.name!r}."
-        raise InvalidFileError(msg)
-    return board
+    return load_named(name, FILE, read_board, "board")
 
 
 def read_board(path: Path) -> Board:
     """Read a board's file; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no readable TOML: {error}."
-        raise InvalidFileError(msg) from error
-    try:
-        return Board.model_validate_json(json.dumps(content))
-    except ValidationError as error:
-        raise InvalidFileError(explain(path, "board", error)) from error
-    except (MetanasError, TypeError) as error:
-        msg = f"{path} is no board: {error}"
-        raise InvalidFileError(msg) from error
-
-
-def explain(path: Path, what: str, error: ValidationError) -> str:
-    """Return what is wrong with a file, field by field; unknown fields first, they are the likely slips."""
-    entries = sorted(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-    parts = [f"{'.'.join(map(str, entry['loc'])) or 'whole'}: {entry['msg']}" for entry in entries[:6]]
-    more = f"; and {len(entries) - len(parts)} more" if len(entries) > len(parts) else ""
-    return f"{path} is no {what}: {'; '.join(parts)}{more}."
+    return read_toml(path, Board, "board")

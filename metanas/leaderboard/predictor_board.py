@@ -12,22 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from metanas import published
-from metanas.errors import InvalidFileError, UnknownNameError
-from metanas.leaderboard.board import DEVICE, FOLDER, explain
+from metanas.leaderboard.board import DEVICE
+from metanas.leaderboard.files import Part, load_named, names_with, read_toml
 
 FILE = "predictor-board.toml"
 Figure = Literal["tau", "spearman"]
 Positive = Annotated[int, Field(gt=0)]
 
 
-class PredictorBoard(BaseModel):
+class PredictorBoard(Part):
     """A board of predictors.
 
     Attributes:
@@ -50,8 +48,6 @@ class PredictorBoard(BaseModel):
         splits: of the kind ``"devices"``: devices that are left out together, as one family or all of one maker;
             ``"openvino-*"`` stands for all that are so called.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*-v[0-9]+$")]
     title: str
@@ -95,7 +91,7 @@ class PredictorBoard(BaseModel):
 
 def predictor_board_names() -> tuple[str, ...]:
     """Return the names of all published boards of predictors, sorted."""
-    return tuple(sorted({path.parent.name for place in published.folders(FOLDER) for path in place.glob(f"*/{FILE}")}))
+    return names_with(FILE)
 
 
 def load_predictor_board(name: str) -> PredictorBoard:
@@ -105,26 +101,9 @@ def load_predictor_board(name: str) -> PredictorBoard:
         UnknownNameError: no such board.
         InvalidFileError: a file that is no board of predictors, saying which field is wrong.
     """
-    if name.endswith(".toml"):
-        return read_predictor_board(Path(name))
-    path = published.find(f"{FOLDER}/{name}/{FILE}") if name in predictor_board_names() else None
-    if path is None:
-        raise UnknownNameError("board of predictors", name, predictor_board_names())
-    board = read_predictor_board(path)
-    if board.name != name:
-        msg = f"{path} must have the name of its folder, {name!r}, but says {board.name!r}."
-        raise InvalidFileError(msg)
-    return board
+    return load_named(name, FILE, read_predictor_board, "board of predictors")
 
 
 def read_predictor_board(path: Path) -> PredictorBoard:
     """Read a board's file; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no readable TOML: {error}."
-        raise InvalidFileError(msg) from error
-    try:
-        return PredictorBoard.model_validate_json(json.dumps(content, default=str))
-    except ValidationError as error:
-        raise InvalidFileError(explain(path, "board of predictors", error)) from error
+    return read_toml(path, PredictorBoard, "board of predictors")

@@ -7,21 +7,19 @@ every figure again, and whoever has the predictor every prediction.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from metanas.errors import InvalidFileError, InvalidValueError, PredictorError
-from metanas.files import atomic_write_text
 from metanas.harness import generator
-from metanas.leaderboard.board import explain
+from metanas.leaderboard.files import Part, Sealed, read_json
 from metanas.leaderboard.predictor_board import PredictorBoard
 from metanas.leaderboard.predictor_figures import Figures, figures
 from metanas.leaderboard.predictor_source import PredictorSource
@@ -36,11 +34,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class FitPart(_Part):
+class FitPart(Part):
     """What came of one number of examples.
 
     Attributes:
@@ -60,7 +54,7 @@ class FitPart(_Part):
     predict_seconds: Annotated[Finite, Field(ge=0)]
 
 
-class FiguresPart(_Part):
+class FiguresPart(Part):
     """The figures of one fit; see :class:`metanas.leaderboard.predictor_figures.Figures`."""
 
     n: int
@@ -71,7 +65,7 @@ class FiguresPart(_Part):
     coverage: Finite | None
 
 
-class PredictorRun(_Part):
+class PredictorRun(Sealed):
     """One predictor on one target with one seed.
 
     Attributes:
@@ -94,6 +88,8 @@ class PredictorRun(_Part):
         figures: what the predictions come to, one for each fit.
     """
 
+    CLAIM: ClassVar[str] = "figures"
+
     kind: Literal["predictor"] = "predictor"
     schema_version: Literal[1] = 1
     metanas: str
@@ -111,12 +107,6 @@ class PredictorRun(_Part):
     declined: dict[str, str]
     seal: str = ""
     figures: tuple[FiguresPart, ...] = ()
-
-    def computed_seal(self) -> str:
-        """Return the hash of everything but seal and figures."""
-        content = self.model_dump(mode="json", exclude={"seal", "figures"})
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def fit_and_predict(
@@ -238,26 +228,9 @@ def unpack(text: str, m: int) -> Floats:
     return values
 
 
-def write_predictor_run(run: PredictorRun, path: Path) -> None:
-    """Write a run atomically as JSON, one line a field."""
-    fields: dict[str, Any] = run.model_dump(mode="json")
-    lines = [
-        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in fields.items()
-    ]
-    atomic_write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
-
-
 def read_predictor_run(path: Path) -> PredictorRun:
     """Read a run; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read: {error}."
-        raise InvalidFileError(msg) from error
-    try:
-        return PredictorRun.model_validate_json(text)
-    except ValidationError as error:
-        raise InvalidFileError(explain(path, "run of a predictor", error)) from error
+    return read_json(path, PredictorRun, "run of a predictor")
 
 
 def is_predictor_run(path: Path) -> bool:

@@ -20,7 +20,6 @@ from metanas.leaderboard.predictor_run import (
     fit_and_predict,
     read_predictor_run,
     scored,
-    write_predictor_run,
 )
 from metanas.leaderboard.predictor_source import PredictorSource, all_names
 from metanas.leaderboard.predictor_target import Target, targets_of
@@ -81,7 +80,7 @@ def make_predictor_run(job: PredictorJob) -> PredictorRun:
         fits=tuple(fits),
         declined=declined,
     )
-    run = run.model_copy(update={"seal": run.computed_seal()})
+    run = run.sealed()
     return run.model_copy(update={"figures": scored(job.board, target, run.fits)})
 
 
@@ -107,7 +106,7 @@ def run_predictors(
             yield run
     for outcome in _outcomes(todo, processes):
         if isinstance(outcome, PredictorRun):
-            write_predictor_run(outcome, run_path(folder, outcome))
+            outcome.write(run_path(folder, outcome))
         yield outcome
 
 

@@ -25,7 +25,7 @@ from metanas.leaderboard.board import Board
 from metanas.leaderboard.code import code_sha256
 from metanas.leaderboard.replay import Climb, Judge
 from metanas.leaderboard.setting import Setting, make_setting, open_searched, reopen_searched
-from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, impersonates, read_run, write_run
+from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, impersonates, read_run
 from metanas.strategies import Source, strategy_names
 from metanas.tables import Table
 
@@ -197,7 +197,7 @@ def run_all(
         result, climb = judge.replay(outcome)
         run = outcome.model_copy(update={"result": result})
         path = run_path(folder, run)
-        write_run(run, path)
+        run.write(path)
         _journal_of(path).unlink(missing_ok=True)
         yield Done(run, label_of(run), result, climb)
 

@@ -6,27 +6,20 @@ claim: whoever holds the table replays the choices and gets every number again (
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from metanas.errors import InvalidFileError
-from metanas.files import atomic_write_text
-from metanas.leaderboard.board import explain
+from metanas.leaderboard.files import Part, Sealed, read_json
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class StrategyPart(_Part):
+class StrategyPart(Part):
     """Who chose.
 
     Attributes:
@@ -50,7 +43,7 @@ def impersonates(stated: StrategyPart, built_in: Collection[str]) -> bool:
     return stated.sha256 is not None and (stated.name in built_in or stated.source is None)
 
 
-class Choices(_Part):
+class Choices(Part):
     """What was asked for, in the order of asking.
 
     Attributes:
@@ -70,7 +63,7 @@ class Choices(_Part):
         return list(zip(self.archs, epochs, strict=True))
 
 
-class Point(_Part):
+class Point(Part):
     """The incumbent at a point of the budget; None before the first training has ended."""
 
     at: Finite
@@ -78,7 +71,7 @@ class Point(_Part):
     test: Finite | None
 
 
-class Result(_Part):
+class Result(Part):
     """What a run reached, by replay.
 
     Attributes:
@@ -106,7 +99,7 @@ class Result(_Part):
     limited: tuple[Point, ...] = ()
 
 
-class Run(_Part):
+class Run(Sealed):
     """One run of one strategy on one table.
 
     Attributes:
@@ -131,6 +124,8 @@ class Run(_Part):
         result: what the run claims to have reached; None until the run is sealed.
     """
 
+    CLAIM: ClassVar[str] = "result"
+
     schema_version: Literal[1] = 1
     metanas: str
     numpy: str
@@ -151,34 +146,7 @@ class Run(_Part):
     seal: str = ""
     result: Result | None = None
 
-    def computed_seal(self) -> str:
-        """Return the hash of everything but seal and result."""
-        content = self.model_dump(mode="json", exclude={"seal", "result"})
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def sealed(self) -> Run:
-        """Return this run with its seal."""
-        return self.model_copy(update={"seal": self.computed_seal()})
-
-
-def write_run(run: Run, path: Path) -> None:
-    """Write a run atomically as JSON, one line a field."""
-    fields = run.model_dump(mode="json")
-    lines = [
-        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False, allow_nan=False)}" for key, value in fields.items()
-    ]
-    atomic_write_text(path, "{\n" + ",\n".join(lines) + "\n}\n")
-
 
 def read_run(path: Path) -> Run:
     """Read a run; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read: {error}."
-        raise InvalidFileError(msg) from error
-    try:
-        return Run.model_validate_json(text)
-    except ValidationError as error:
-        raise InvalidFileError(explain(path, "run", error)) from error
+    return read_json(path, Run, "run")

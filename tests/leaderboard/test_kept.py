@@ -11,7 +11,6 @@ from metanas.leaderboard import runner
 from metanas.leaderboard.code import code_sha256
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.runner import Done, Job, run_all, run_path
-from metanas.leaderboard.submission import write_run
 
 Search = Callable[..., dict[int, Done]]
 
@@ -52,15 +51,15 @@ def test_a_run_that_was_changed_or_cut_short_is_made_anew(search: Search, tmp_pa
     made = search(range(3))
     paths = {seed: run_path(tmp_path, entry.run) for seed, entry in made.items()}
     paths[0].write_text(paths[0].read_text()[:100])
-    write_run(made[2].run, paths[1])  # another seed's
+    made[2].run.write(paths[1])  # another seed's
     archs = (made[2].run.choices.archs[1], *made[2].run.choices.archs[1:])
     choices = made[2].run.choices.model_copy(update={"archs": archs})
-    write_run(made[2].run.model_copy(update={"choices": choices}), paths[2])  # its seal is not of these choices
+    made[2].run.model_copy(update={"choices": choices}).write(paths[2])  # its seal is not of these choices
     again = search(range(3))
     assert not any(entry.kept for entry in again.values())
     assert [entry.result for entry in again.values()] == [entry.result for entry in made.values()]
     choices = made[2].run.choices.model_copy(update={"archs": (-1, *archs[1:])})
-    write_run(made[2].run.model_copy(update={"choices": choices}).sealed(), paths[2])  # its replay fails
+    made[2].run.model_copy(update={"choices": choices}).sealed().write(paths[2])  # its replay fails
     assert not search([2])[2].kept
 
 

@@ -25,7 +25,6 @@ from metanas.leaderboard.predictor_run import (
     read_predictor_run,
     scored,
     unpack,
-    write_predictor_run,
 )
 from metanas.leaderboard.predictor_runner import PredictorJob, make_predictor_run, run_predictors
 from metanas.leaderboard.predictor_source import find_predictor
@@ -303,7 +302,7 @@ def test_packed_numbers_come_back() -> None:
 
 
 def test_a_run_comes_back_from_its_file(run: PredictorRun, tmp_path: Path) -> None:
-    write_predictor_run(run, tmp_path / "run.json")
+    run.write(tmp_path / "run.json")
     assert read_predictor_run(tmp_path / "run.json") == run
     (tmp_path / "run.json").write_text('{"kind": "predictor", "luck": 1}')
     with pytest.raises(InvalidFileError, match="luck: Extra inputs"):

@@ -22,7 +22,7 @@ from metanas.leaderboard.runner import (
     run_path,
 )
 from metanas.leaderboard.setting import open_table
-from metanas.leaderboard.submission import read_run, write_run
+from metanas.leaderboard.submission import read_run
 from metanas.leaderboard.summary import as_json, overall_ranks, sections
 from metanas.tables import Table
 
@@ -110,7 +110,7 @@ def test_earlier_runs_of_the_same_kind_are_found(job: JobOf, judge: Judge, tmp_p
         ],
         start=2,
     ):
-        write_run(changed, run_path(tmp_path, run.model_copy(update={"seed": seed})))
+        changed.write(run_path(tmp_path, run.model_copy(update={"seed": seed})))
     (tmp_path / "made-searched-v1" / "random_search" / "seed-099.json").write_text("{")
     assert len(earlier_runs(tmp_path, [judge], 1, without={"local_search"})) == 2
     assert earlier_runs(tmp_path / "absent", [judge], 1, without=set()) == []
@@ -123,7 +123,7 @@ def test_of_two_versions_of_a_strategy_the_one_that_ran_last_is_ranked(
     first = [entry.run for entry in earlier_runs(tmp_path, [judge], 1, without=set())]
     for run in first[:2]:
         path = run_path(tmp_path, run)
-        write_run(run.model_copy(update={"code": "0" * 64}).sealed(), path)
+        run.model_copy(update={"code": "0" * 64}).sealed().write(path)
         os.utime(path, ns=(0, 2**62))
     found = earlier_runs(tmp_path, [judge], 1, without=set())
     assert [(entry.run.seed, entry.run.code) for entry in found] == [(0, "0" * 64), (1, "0" * 64)]

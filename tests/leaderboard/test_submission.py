@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from metanas.errors import InvalidFileError
-from metanas.leaderboard.submission import Choices, Run, read_run, write_run
+from metanas.leaderboard.submission import Choices, Run, read_run
 
 RunOf = Callable[..., Run]
 
 
 def test_a_run_is_read_as_it_was_written(run_of: RunOf, tmp_path: Path) -> None:
     run = run_of()
-    write_run(run, tmp_path / "runs" / "run.json")
+    run.write(tmp_path / "runs" / "run.json")
     assert read_run(tmp_path / "runs" / "run.json") == run
     assert run.seal == run.computed_seal()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run.json"]
@@ -60,7 +60,7 @@ def test_the_seal_covers_every_field_but_itself_and_the_result(run_of: RunOf) ->
 )
 def test_a_malformed_field_is_named(run_of: RunOf, tmp_path: Path, field: str, value: object, expected: str) -> None:
     path = tmp_path / "run.json"
-    write_run(run_of(), path)
+    run_of().write(path)
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {field: value}))
     with pytest.raises(InvalidFileError, match=rf"run.json is no run: {expected}"):
