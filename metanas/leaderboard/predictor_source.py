@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from metanas.errors import MetanasError, PredictorError
 from metanas.predictors import FROM_SOURCES, predictor_names
 from metanas.predictors.base import Predictor
 from metanas.spaces import Space
-from metanas.strategies._outside import Build, Kind, describe, label_of, load_outside, split_settings
+from metanas.strategies._outside import Build, Kind, Origin, describe, load_outside, split_settings
 
 
 class _Found(NamedTuple):
@@ -26,25 +25,8 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PredictorSource:
-    """Where a predictor comes from and how it is set up; plain data but for :meth:`build`.
-
-    Attributes:
-        spec: ``"extra_trees"``, ``"/path/to/file.py:Object"`` or ``"module:object"``.
-        name: the file's name for a built-in predictor, the object's (or the file's) for one from outside.
-        config: keyword arguments of ``build``.
-        sha256: hash of the source file of a predictor from outside; None for a built-in one.
-    """
-
-    spec: str
-    name: str
-    config: Mapping[str, Any]
-    sha256: str | None = None
-
-    @property
-    def label(self) -> str:
-        """The name, with the configuration where one is given."""
-        return label_of(self.name, self.config)
+class PredictorSource(Origin):
+    """Where a predictor comes from and how it is set up; plain data but for :meth:`build`."""
 
     def build(
         self, space: Space, rng: np.random.Generator, sources: NDArray[np.float64] | None = None, *, log: bool = False
@@ -63,9 +45,7 @@ class PredictorSource:
                 that :attr:`sha256` names.
         """
         found = _resolve(self.spec)
-        if found.sha256 != self.sha256:
-            msg = f"The source of {self.name!r} must have the sha256 {self.sha256}, but {self.spec} has {found.sha256}."
-            raise PredictorError(msg)
+        self.check(found.sha256, _KIND)
         parameters = inspect.signature(found.make).parameters
         given: dict[str, Any] = {}
         if sources is not None:

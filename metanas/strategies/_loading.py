@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from metanas.errors import StrategyError
 from metanas.problem import Problem, Requirements, Strategy
-from metanas.strategies._outside import Build, Kind, builder, describe, label_of, load_outside, split_settings
+from metanas.strategies._outside import Build, Kind, Origin, builder, describe, load_outside, split_settings
 
 _HOME = "metanas.strategies"
 _NOT_A_STRATEGY = {"adapters", "base"}
@@ -31,25 +31,8 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where a strategy comes from and how it is set up; plain data but for :meth:`build`.
-
-    Attributes:
-        spec: ``"local_search"``, ``"/path/to/file.py:Object"`` or ``"module:object"``.
-        name: the file's name for a built-in strategy, the object's (or the file's) for one from outside.
-        config: keyword arguments of ``build``.
-        sha256: hash of the source file of a strategy from outside; None for a built-in one.
-    """
-
-    spec: str
-    name: str
-    config: Mapping[str, Any]
-    sha256: str | None = None
-
-    @property
-    def label(self) -> str:
-        """The name, with the configuration where one is given."""
-        return label_of(self.name, self.config)
+class Source(Origin):
+    """Where a strategy comes from and how it is set up; plain data but for :meth:`build`."""
 
     @property
     def requires(self) -> Requirements:
@@ -64,9 +47,7 @@ class Source:
                 source is not the one that :attr:`sha256` names.
         """
         found = _resolve(self.spec)
-        if found.sha256 != self.sha256:
-            msg = f"The source of {self.name!r} must have the sha256 {self.sha256}, but {self.spec} has {found.sha256}."
-            raise StrategyError(msg)
+        self.check(found.sha256, _KIND)
         try:
             strategy = found.make(problem, rng, **self.config)
         except (Exception, SystemExit) as error:

@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -57,6 +57,34 @@ class Outside(NamedTuple):
     spec: str
     sha256: str
     module: ModuleType
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a strategy or predictor comes from, and how it is set up; plain data.
+
+    Attributes:
+        spec: ``"local_search"``, ``"/path/to/file.py:Object"`` or ``"module:object"``.
+        name: the file's name for a built-in one, the object's (or the file's) for one from outside.
+        config: keyword arguments of ``build``.
+        sha256: hash of the source file of one from outside; None for a built-in one.
+    """
+
+    spec: str
+    name: str
+    config: Mapping[str, Any]
+    sha256: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name, with the configuration where one is given."""
+        return label_of(self.name, self.config)
+
+    def check(self, sha256: str | None, kind: Kind) -> None:
+        """Raise the kind's error unless what was found has the hash that is stated here."""
+        if sha256 != self.sha256:
+            msg = f"The source of {self.name!r} must have the sha256 {self.sha256}, but {self.spec} has {sha256}."
+            raise kind.error(msg)
 
 
 def load_outside(spec: str, kind: Kind) -> Outside:
