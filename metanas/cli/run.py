@@ -53,8 +53,8 @@ def command(
     it reached. Runs of other strategies that lie there from before, on the same tables, are ranked with them. Beside
     the runs: summary.json, regret.png and regret.svg (with the extra [plots]), and front.png and front.svg on a board
     with costs. A run that lies there already, from the same code on the same data, is not made again: an interrupted
-    call goes on, and a strategy of yours does not cost the others' searches a second time. (What a strategy's file
-    imports from files beside it is not compared: --fresh makes its runs anew.)
+    call goes on, and a strategy of yours does not cost the others' searches a second time. The code of yours is its
+    file and what that imports, libraries excepted: --fresh makes runs anew after a library has changed.
 
     Your own strategy is one file with a class that has ask() and tell(observation); see metanas/strategies.
 

@@ -26,7 +26,7 @@ class StrategyPart(Part):
         name: the name of a built-in strategy, or of the object in the source.
         config: how it was set up.
         source: file (or module) and object of a strategy from outside; None for a built-in one.
-        sha256: hash of that source file.
+        sha256: hash of that source: its file, and what it imports from files that belong to no library.
     """
 
     name: str

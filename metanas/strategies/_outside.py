@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from metanas.errors import MetanasError, UnknownNameError
 from metanas.strategies._imports import check_imports
+from metanas.strategies._own_modules import source_sha256
 
 _PAIR = re.compile(r"[A-Za-z_]\w*=")
 
@@ -48,7 +49,7 @@ class Outside(NamedTuple):
         make: builds it.
         name: of the object, or of the file if the object is ``build``.
         spec: ``"/path/to/file.py:Object"`` or ``"module:object"``.
-        sha256: hash of the source file.
+        sha256: hash of the source; see :mod:`metanas.strategies._own_modules`.
         module: where it was found.
     """
 
@@ -67,7 +68,8 @@ class Origin:
         spec: ``"local_search"``, ``"/path/to/file.py:Object"`` or ``"module:object"``.
         name: the file's name for a built-in one, the object's (or the file's) for one from outside.
         config: keyword arguments of ``build``.
-        sha256: hash of the source file of one from outside; None for a built-in one.
+        sha256: hash of the source of one from outside, see :mod:`metanas.strategies._own_modules`; None for a
+            built-in one.
     """
 
     spec: str
@@ -122,7 +124,7 @@ def load_outside(spec: str, kind: Kind) -> Outside:
     if name in kind.built_in():
         msg = f"{spec} has the name of a built-in {kind.name} ({', '.join(kind.built_in())}); give it another name."
         raise kind.error(msg)
-    sha256 = hashlib.sha256(source).hexdigest()
+    sha256 = source_sha256(source, module.__package__)
     return Outside(builder(module, attribute, spec), name, f"{where}:{attribute}", sha256, module)
 
 
@@ -186,7 +188,10 @@ def _import(name: str, kind: Kind) -> ModuleType:
 
 
 def _load_file(path: Path, source: bytes, kind: Kind) -> ModuleType:
-    """Import a file under a name of its own; the same bytes are imported once in a process."""
+    """Import a file under a name of its own; the same bytes are imported once in a process.
+
+    It may import files beside it, as a script may.
+    """
     name = f"metanas_{kind.name}_{path.stem}_{hashlib.sha256(bytes(path) + source).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -196,6 +201,8 @@ def _load_file(path: Path, source: bytes, kind: Kind) -> ModuleType:
         raise kind.error(msg)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # at the end: no file there hides a library
     try:
         exec(compile(source, path, "exec"), vars(module))  # the bytes that were hashed, not a cached .pyc
     except (Exception, SystemExit) as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def problem() -> Problem:
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Path:
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a file's folder joins it
     path = tmp_path / "mine.py"
     path.write_text(MINE)
     return path
@@ -98,6 +100,55 @@ def test_a_file_that_changed_is_read_again(mine: Path) -> None:
     find_strategy(f"{mine}:First")
     mine.write_text(MINE.replace("step: int = 1", "step: int = 2"))  # as many bytes, perhaps the same second
     assert find_strategy(f"{mine}:First").build(problem(), np.random.default_rng(0)).step == 2  # type: ignore[attr-defined]
+
+
+def hash_of(path: Path) -> str | None:
+    sys.modules.pop("a_part_of_mine", None)
+    importlib.invalidate_caches()
+    return find_strategy(f"{path}:First").sha256
+
+
+def test_a_file_may_import_files_beside_it_and_they_count(mine: Path) -> None:
+    alone = hash_of(mine)
+    part = mine.with_name("a_part_of_mine.py")
+    part.write_text("STEP = 1\n")
+    assert hash_of(mine) == alone  # it imports nothing of it
+    mine.write_text("import a_part_of_mine\n" + MINE)
+    together = hash_of(mine)
+    part.write_text("STEP = 2\n")
+    changed = hash_of(mine)
+    mine.write_text(MINE.replace("pass", "import a_part_of_mine"))
+    late = hash_of(mine)
+    part.write_text("STEP = 1\n")
+    assert len({alone, together, changed, late, hash_of(mine)}) == 5
+    part.write_text("import json\nimport numpy.linalg\nfrom metanas.problem import Trial\nSTEP = 1\n")
+    own, other = (hashlib.sha256(path.read_bytes()).hexdigest() for path in (mine, part))
+    assert hash_of(mine) == hashlib.sha256(f"{own}\na_part_of_mine {other}".encode()).hexdigest()  # and no library
+
+
+def test_the_modules_of_a_package_count_and_so_do_theirs(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(mine.parent)
+    pack = mine.parent / "a_pack"
+    (pack / "parts").mkdir(parents=True)
+    (pack / "__init__.py").write_text("")
+    (pack / "main.py").write_text("from .parts import deep\n" + MINE)
+    (pack / "parts" / "__init__.py").write_text("")
+    (pack / "parts" / "deep.py").write_text("from .. import other\n")
+    (pack / "other.py").write_text("STEP = 1\n")
+    (pack / "unused.py").write_text("STEP = 1\n")
+
+    def found() -> str | None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "a_pack"]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return find_strategy("a_pack.main:First").sha256
+
+    first = found()
+    assert first == found()
+    (pack / "unused.py").write_text("STEP = 2\n")
+    assert first == found()
+    (pack / "other.py").write_text("STEP = 2\n")
+    assert first != found()
 
 
 @pytest.mark.parametrize(
