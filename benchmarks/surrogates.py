@@ -38,6 +38,7 @@ from metanas.tables.training_noise import by_seed
 ACCURACY = "validation/accuracy"
 SIZES = {
     "nb201/fashion_mnist-v1": (500,),
+    "nb201-full/name_gender-v1": (600, 1600),
     "published/nb201-cifar10-200ep-v1": (600, 1600, 5000),
     "published/nb201-cifar100-200ep-v1": (600, 1600, 5000),
     "published/nb201-imagenet16-120-200ep-v1": (600, 1600, 5000),
