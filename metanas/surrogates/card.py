@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from metanas.spaces import ListedSpace
 from metanas.surrogates.coefficients import classes_of
+from metanas.surrogates.counted import Counted
 from metanas.surrogates.fitting import Fitted
 from metanas.surrogates.growing import FOLDS
 
@@ -34,7 +35,7 @@ Answers for all {whole} of the space `{table.space_name}` on the task `{table.ta
 
 **Method.** Curves of means over seeds as normal scores, decomposed into directions (NAS-Bench-x11); their coefficients
 predicted by {", ".join(fitted.members)}, weighted by {FOLDS}-fold cross-validation. Every metric is learned from itself
-alone. Noise of a training: deviations of the table's real seeds.
+alone.{_counted(fitted)} Noise of a training: deviations of the table's real seeds.
 
 **Data.** `{table.name}`, sha256 `{table.sha256}`. Seed of the fit: {fitted.seed}.
 
@@ -55,6 +56,11 @@ predictions is not as good as it seems, nor is the best of many measurements.
 
 Made by `metanas surrogate fit {table.name}`.
 """
+
+
+def _counted(fitted: Fitted) -> str:
+    names = [f"`{name}`" for name, model in fitted.models.items() if isinstance(model, Counted)]
+    return f"\nCounted from the network, not predicted: {', '.join(names)}." if names else ""
 
 
 def verdict(name: str, found: Mapping[str, float]) -> str:

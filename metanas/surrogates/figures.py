@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from metanas.extras import require
 from metanas.predictors.calibration import half_width
-from metanas.surrogates.fitting import MetricModel
+from metanas.surrogates.fitting import Model
 from metanas.tables import Table
 from metanas.tables.training_noise import by_seed
 
@@ -79,7 +79,7 @@ def r_squared(predicted: Floats, values: Floats) -> float:
     return 1 - float(((predicted - values) ** 2).mean() / values.var())
 
 
-def figures(table: Table, name: str, model: MetricModel) -> dict[str, float]:
+def figures(table: Table, name: str, model: Model) -> dict[str, float]:
     """Return what is stated of a metric, after its last epoch, out of fold.
 
     ``tau``, ``r2``, ``rmse``; ``coverage_80``, the share of values within the central 80 % interval; where there are

@@ -15,6 +15,7 @@ from metanas.errors import InvalidValueError, NotMeasuredError, UnknownNameError
 from metanas.predictors import Prediction
 from metanas.spaces import ListedSpace, Space
 from metanas.surrogates.coefficients import Forest, Kept, classes_of
+from metanas.surrogates.counted import Counted, count
 from metanas.surrogates.curves import Directions, Scores
 from metanas.surrogates.growing import MEMBERS, Fit, fit_stack, fit_trees
 from metanas.tables import Table
@@ -61,6 +62,13 @@ class MetricModel:
         """Return mean and standard deviation of the metric at each epoch, ``(n, n_epochs)`` each, in its unit."""
         return Prediction(*self.scores.expected(*self.directions.curves(*self.coefficients(indices))))
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what is stored."""
+        return {"vectors": self.directions.vectors, "rest": self.directions.rest, **self.coefficients.arrays()}
+
+
+Model = MetricModel | Counted
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -75,7 +83,7 @@ class Fitted:
     """
 
     table: Table
-    models: Mapping[str, MetricModel]
+    models: Mapping[str, Model]
     seed: int
     members: tuple[str, ...]
     cpu_seconds: float = field(compare=False)
@@ -93,6 +101,7 @@ def fit(
     """Fit a surrogate.
 
     Every metric is learned from itself alone: of validation values nothing goes into the test values, nor back.
+    Parameters and multiply-accumulates are counted where the table's protocol says what its networks are.
 
     Args:
         table: what was measured.
@@ -115,12 +124,13 @@ def fit(
     space = table.space
     fit_one = _fit_of(space, members, settings or {})
     before = time.process_time()
-    models = {}
+    models: dict[str, Model] = {}
     for number, name in enumerate(table.metrics):
         if not metrics or name in metrics:
             if report:
                 report(name)
-            models[name] = _fit_metric(table, space, name, np.random.default_rng([seed, number]), fit_one)
+            rng = np.random.default_rng([seed, number])
+            models[name] = count(table, name, *examples(table, name)[1:]) or _fit_metric(table, name, rng, fit_one)
     used = tuple(members) if isinstance(space, ListedSpace) else ("xgboost",)
     return Fitted(table, models, seed, used, time.process_time() - before)
 
@@ -138,7 +148,7 @@ def _fit_of(space: Space, members: Sequence[str], settings: Mapping[str, Mapping
     return lambda indices, y, rng: fit_trees(space, indices, y, rng)
 
 
-def _fit_metric(table: Table, space: Space, name: str, rng: np.random.Generator, fit_one: FitOne) -> MetricModel:
+def _fit_metric(table: Table, name: str, rng: np.random.Generator, fit_one: FitOne) -> MetricModel:
     epochs, rows, values = examples(table, name)
     indices = table.archs[rows].astype(np.int64)
     scores = Scores(values)
@@ -151,7 +161,7 @@ def _fit_metric(table: Table, space: Space, name: str, rng: np.random.Generator,
     mean, std = _side_by_side([one.held_out for one in kept], len(rows))
     held_out = Prediction(*scores.expected(*directions.curves(mean, std)))
     weights = tuple(one.weights for one in kept)
-    return MetricModel(epochs, rows, values, directions, _coefficients(space, kept), held_out, weights)
+    return MetricModel(epochs, rows, values, directions, _coefficients(table.space, kept), held_out, weights)
 
 
 def examples(table: Table, name: str) -> tuple[tuple[int, ...], NDArray[np.int64], Floats]:

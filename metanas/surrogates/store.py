@@ -23,8 +23,9 @@ from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.files import atomic_write, atomic_write_text, sha256_of
 from metanas.spaces import ListedSpace
 from metanas.surrogates.coefficients import inputs_sha256, read_coefficients
+from metanas.surrogates.counted import Counted
 from metanas.surrogates.curves import Directions
-from metanas.surrogates.fitting import Fitted, MetricModel, examples
+from metanas.surrogates.fitting import Fitted, MetricModel, Model, examples
 from metanas.surrogates.table import SurrogateTable
 from metanas.tables import Table, find_entry
 from metanas.tables.registry import FOLDER, Entry, register_surrogate, surrogates
@@ -101,8 +102,7 @@ def write_surrogate(fitted: Fitted, path: Path, figures: Mapping[str, Mapping[st
     """
     arrays: dict[str, NDArray[Any]] = {}
     for number, model in enumerate(fitted.models.values()):
-        arrays |= {f"{number}/vectors": model.directions.vectors, f"{number}/rest": model.directions.rest}
-        arrays |= {f"{number}/{key}": array for key, array in model.coefficients.arrays().items()}
+        arrays |= {f"{number}/{key}": array for key, array in model.arrays().items()}
     space = fitted.table.space
     header = {
         "format": _FORMAT,
@@ -163,13 +163,15 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise InvalidFileError(msg) from error
 
 
-def _read_model(table: Table, name: str, number: int, arrays: Arrays, header: Mapping[str, Any]) -> MetricModel:
+def _read_model(table: Table, name: str, number: int, arrays: Arrays, header: Mapping[str, Any]) -> Model:
     space = table.space
     if not isinstance(space, ListedSpace) and header["inputs_sha256"] != inputs_sha256(space):
         msg = f"The surrogate of {table.name} was fitted on other inputs than this version gives; fit it again."
         raise InvalidFileError(msg)
     own = {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{number}/")}
     epochs, rows, values = examples(table, name)
+    if "counted" in own and isinstance(space, ListedSpace):
+        return Counted(space, rows, values, own["counted"])
     directions = Directions(own.pop("vectors"), own.pop("rest"))
     return MetricModel(epochs, rows, values, directions, read_coefficients(space, own))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metanas.errors import InvalidValueError, NotMeasuredError, UnknownNameError
 from metanas.predictors import Prediction
 from metanas.spaces import ListedSpace, Space
-from metanas.surrogates.fitting import MetricModel
+from metanas.surrogates.fitting import Model
 from metanas.tables import Metric, Table
 from metanas.tables.table import ArchLike
 from metanas.tables.training_noise import TrainingNoise, value_range
@@ -64,7 +64,7 @@ class SurrogateTable:
         row_of_index: row that answers each index of the space; None if the space has no list.
     """
 
-    def __init__(self, table: Table, models: Mapping[str, MetricModel], surrogate_sha256: str) -> None:
+    def __init__(self, table: Table, models: Mapping[str, Model], surrogate_sha256: str) -> None:
         """Join a table and what was learned from it; see :func:`metanas.surrogates.load_table`."""
         self.source, self._models = table, dict(models)
         self.name, self.task, self.space_name = table.name, table.task, table.space_name
@@ -193,7 +193,7 @@ class SurrogateTable:
         space = self.space
         return np.array([a if isinstance(a, (int, np.integer)) else _index(space, a) for a in archs], dtype=np.int64)
 
-    def _model(self, metric: str) -> MetricModel:
+    def _model(self, metric: str) -> Model:
         if metric not in self._models:
             kind = f"metric of the surrogate of {self.name}"
             raise UnknownNameError(kind, metric, self._models)
