@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
         *("devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables", "tasks"),
     },
     "surrogates": {
-        *("errors", "extras", "files", "predictors", "published", "published_predictors", "spaces", "tables"),
+        *("errors", "extras", "files", "nets", "predictors", "protocol", "published", "published_predictors", "spaces"),
+        *("tables", "tasks"),
     },
     "compat": {"errors", "spaces", "tables"},
     "oracles": {"arch", "errors", "problem", "spaces", "tables"},
