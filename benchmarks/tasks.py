@@ -1,12 +1,12 @@
 """Few-shot accuracy on a task that nobody trained on, from tables of other tasks: one task left out at a time.
 
     python benchmarks/tasks.py --targets 'nb201/*' --shots 0,5,10,20,50 --seeds 10
-    python benchmarks/tasks.py --targets 'published/nb201-cifar10-200ep-v1' --sources 'nb201/*'
+    python benchmarks/tasks.py --targets 'published/nb201-cifar10-200ep-v1' --sources 'nb201*/*'
 
 Sources are all other tasks' tables among ``--sources`` (patterns of names; every table of the target's own task and
-of tasks that share its data is left out), complete. Of the target a method sees the values of its examples alone, drawn
-by the seed, the same for all methods; ``NAME:chosen`` lets the method choose them. What is predicted is the validation
-accuracy after the last epoch:
+of tasks that share its data is left out), complete; of several tables of one task the one with the most architectures.
+Of the target a method sees the values of its examples alone, drawn by the seed, the same for all methods;
+``NAME:chosen`` lets the method choose them. What is predicted is the validation accuracy after the last epoch:
 
 - of a published table the mean of the seeds that exist, for examples and truth alike, as papers do;
 - of a table with more seeds than one, examples have the value of a drawn one, and the truth is the mean of the others;
@@ -224,6 +224,14 @@ def tables_of(patterns: str) -> list[Table]:
     return [table for table in opened if {METRIC, REPORT} <= set(table.metrics) and table.row_of_index is not None]
 
 
+def widest(tables: list[Table]) -> list[Table]:
+    """Return one table of each task, that with the most architectures: no task is to count twice."""
+    of_task: dict[str, Table] = {}
+    for table in sorted(tables, key=len):
+        of_task[table.task] = table
+    return list(of_task.values())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", default="nb201/*,published/nb201-*-200ep-v1", help="patterns of tables' names")
@@ -236,7 +244,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true")
     options = parser.parse_args()
     shots = [int(text) for text in options.shots.split(",")]
-    pool = tables_of(options.sources)
+    pool = widest(tables_of(options.sources))
     for table in tables_of(options.targets):
         own = relatives(table.task)
         sources = [other for other in pool if not {other.task, other.task.rpartition("-v")[0]} & own]
