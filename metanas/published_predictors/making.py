@@ -353,8 +353,8 @@ Intervals of 80 % hold {fields["figures"][f"coverage_80_from_{SHOTS[-1]}_trainin
 
 {data}
 
-**Limits.** What these tables did not train (cells with pooling, where they are of `nb201-conv`) is predicted from what
-they did, and the figures above do not cover it. It knows small networks trained for a short time (the protocols of
+**Limits.** What a table did not train (cells with pooling, if it is of `nb201-conv`) is read from what it did; the
+figure of a task is over what its own table trained. It knows small networks trained for a short time (the protocols of
 these tables); the less a task and its training are like these, the more trainings it needs. Of a task that is among
 them its own table is left out.
 
