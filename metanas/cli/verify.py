@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -97,17 +97,12 @@ class _Given(NamedTuple):
 
 def _findings(paths: Sequence[Path], given: _Given, processes: int) -> Iterator[dict[str, Any]]:
     """Check runs in several processes under a progress bar; yield what was found in the order of ``paths``."""
-    import joblib
     from rich.console import Console
     from rich.progress import track
 
-    processes = min(processes, -(-len(paths) // _FEW))
-    if processes == 1:
-        found: Iterator[dict[str, Any]] = (_finding(path, given) for path in paths)
-    else:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            parallel = joblib.Parallel(n_jobs=processes, return_as="generator")
-            found = parallel(joblib.delayed(_finding)(path, given) for path in paths)
+    from metanas.leaderboard.processes import in_processes
+
+    found = in_processes(partial(_finding, given=given), paths, min(processes, -(-len(paths) // _FEW)), ordered=True)
     yield from track(found, "verifying", len(paths), console=Console(stderr=True), transient=True)
 
 

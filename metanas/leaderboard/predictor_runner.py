@@ -9,7 +9,6 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import joblib
 import numpy as np
 
 from metanas.errors import InvalidFileError, InvalidValueError, PredictorError
@@ -23,6 +22,7 @@ from metanas.leaderboard.predictor_run import (
 )
 from metanas.leaderboard.predictor_source import PredictorSource, all_names
 from metanas.leaderboard.predictor_target import Target, targets_of
+from metanas.leaderboard.processes import in_processes
 from metanas.leaderboard.runner import path_of
 from metanas.leaderboard.submission import StrategyPart, impersonates
 from metanas.tables import Table
@@ -104,7 +104,7 @@ def run_predictors(
             todo.append(job)
         else:
             yield run
-    for outcome in _outcomes(todo, processes):
+    for outcome in in_processes(_attempt, todo, processes):
         if isinstance(outcome, PredictorRun):
             outcome.write(run_path(folder, outcome))
         yield outcome
@@ -172,15 +172,6 @@ def _kept(job: PredictorJob, folder: Path) -> PredictorRun | None:
     if not same or not _is_of(run, job.board, target):
         return None
     return run.model_copy(update={"figures": scored(job.board, target, run.fits)})
-
-
-def _outcomes(jobs: Sequence[PredictorJob], processes: int) -> Iterator[PredictorRun | FailedPredictor]:
-    if processes == 1 or len(jobs) < 2:
-        yield from map(_attempt, jobs)
-        return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=min(processes, len(jobs)), return_as="generator_unordered")
-        yield from parallel(joblib.delayed(_attempt)(job) for job in jobs)
 
 
 def _attempt(job: PredictorJob) -> PredictorRun | FailedPredictor:

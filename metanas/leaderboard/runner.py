@@ -16,13 +16,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
 
 from metanas.checkpoint import Journal
 from metanas.errors import InvalidFileError, StrategyError, UnknownNameError, VerificationError
 from metanas.leaderboard.board import Board
 from metanas.leaderboard.code import code_sha256
+from metanas.leaderboard.processes import in_processes
 from metanas.leaderboard.replay import Climb, Judge
 from metanas.leaderboard.setting import Setting, make_setting, open_searched, reopen_searched
 from metanas.leaderboard.submission import Choices, Result, Run, StrategyPart, impersonates, read_run
@@ -189,7 +189,7 @@ def run_all(
             todo.append(replace(job, journal=journal) if job.every else job)
         else:
             yield kept
-    for outcome in _outcomes(todo, processes) if todo else ():
+    for outcome in in_processes(_attempt, todo, processes):
         if isinstance(outcome, Failed):
             yield outcome
             continue
@@ -272,15 +272,6 @@ def _is_of(run: Run, judge: Judge) -> bool:
     said = (run.board, run.rules_sha256, run.table_sha256, run.device, run.columns)
     columns = dict(judge.setting.columns)
     return said == (board.name, board.rules_sha256, judge.table_sha256, judge.device, columns)
-
-
-def _outcomes(jobs: Sequence[Job], processes: int) -> Iterator[Run | Failed]:
-    if processes == 1:
-        yield from map(_attempt, jobs)
-        return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        parallel = joblib.Parallel(n_jobs=processes, return_as="generator_unordered", batch_size="auto")
-        yield from parallel(joblib.delayed(_attempt)(job) for job in jobs)
 
 
 def _attempt(job: Job) -> Run | Failed:
