@@ -10,6 +10,7 @@ from metanas.errors import UnknownNameError
 from metanas.spaces.base import (
     Atom,
     Cell,
+    CompiledSpace,
     DecisionSpace,
     Graph,
     ListedSpace,
@@ -23,6 +24,7 @@ from metanas.spaces.base import (
 __all__ = [
     "Atom",
     "Cell",
+    "CompiledSpace",
     "DecisionSpace",
     "Graph",
     "ListedSpace",

@@ -210,6 +210,19 @@ class WiredSpace(Space, Protocol):
         """
 
 
+@runtime_checkable
+class CompiledSpace(ListedSpace, Protocol):
+    """A space that knows what a compiler leaves of an architecture; a runtime need not execute all that is written."""
+
+    @property
+    def without_dead_code(self) -> NDArray[np.int64]:
+        """Index of each architecture without the operations whose result nothing uses, as canonical_indices is."""
+
+    @property
+    def without_zeros(self) -> NDArray[np.int64]:
+        """The same without the operations, too, whose input is always zero."""
+
+
 def with_decisions(space: Space) -> DecisionSpace:
     """Return ``space`` as one of fixed decisions.
 

@@ -202,10 +202,17 @@ class CellSpace:
     @cached_property
     def canonical_indices(self) -> NDArray[np.int64]:
         """Index of the representative of every index, ``(15625,)``; −1 for cells outside a sub-space."""
-        whole = _data()["representative"].astype(np.int64)
-        inside = np.zeros(SIZE, dtype=bool)
-        inside[self.indices] = True
-        return np.where(inside, whole, -1)
+        return self._inside(_data()["representative"].astype(np.int64))
+
+    @cached_property
+    def without_dead_code(self) -> NDArray[np.int64]:
+        """Index of each cell without edges whose result nothing uses, ``(15625,)``; −1 outside a sub-space."""
+        return self._inside(_compiled(zeros_too=False))
+
+    @cached_property
+    def without_zeros(self) -> NDArray[np.int64]:
+        """Index of each cell without dead edges and without those whose input is zero, as above."""
+        return self._inside(_compiled(zeros_too=True))
 
     def graph(self, arch: Arch) -> Graph:
         """Return the cell as written, each edge a vertex: input, the six operations, output."""
@@ -221,11 +228,33 @@ class CellSpace:
         """Return the function that the cell computes, in its canonical form."""
         return functional_cell(self.check(arch).code)
 
+    def _inside(self, whole: NDArray[np.int64]) -> NDArray[np.int64]:
+        inside = np.zeros(SIZE, dtype=bool)
+        inside[self.indices] = True
+        return np.where(inside, whole, -1)
+
 
 def codes() -> NDArray[np.int8]:
     """Return the operations of all cells in NATS-Bench's order, ``(15625, 6)``, columns in the order of ``EDGES``."""
     array: NDArray[np.int8] = _data()["codes"]
     return array
+
+
+def _compiled(*, zeros_too: bool) -> NDArray[np.int64]:
+    """Return the index of every cell without the edges that reach no output and, if asked, those that no input does."""
+    ops = codes().astype(np.int64)
+    used = np.zeros((SIZE, 4), dtype=bool)  # by node
+    fed = np.zeros((SIZE, 4), dtype=bool)
+    used[:, 3] = fed[:, 0] = True
+    for edge, (target, source) in reversed(list(enumerate(EDGES))):  # from the output to the input
+        used[:, source] |= used[:, target] & (ops[:, edge] != NONE)
+    for edge, (target, source) in enumerate(EDGES):
+        fed[:, target] |= fed[:, source] & (ops[:, edge] != NONE)
+    for edge, (target, source) in enumerate(EDGES):
+        kept = used[:, target] & (fed[:, source] | (not zeros_too))
+        ops[:, edge] = np.where(kept, ops[:, edge], NONE)
+    positions = ops @ len(OPS) ** np.arange(len(EDGES))[::-1]
+    return np.asarray(_data()["index_of"].astype(np.int64)[positions])
 
 
 @cache

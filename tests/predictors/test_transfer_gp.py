@@ -43,6 +43,21 @@ def test_ten_chosen_measurements_describe_a_new_device() -> None:
     assert 0.65 < within.mean() < 0.97  # of 80 %
 
 
+def test_a_device_that_compiles_is_predicted_from_devices_that_do_not() -> None:
+    """What nothing uses costs nothing there, and cells that compute nothing are folded away; published: pixel3."""
+    latencies = devices(8, seed=5)
+    nothing = np.array([not SPACE.cell(SPACE.arch(int(index))).output for index in SPACE.canonical_indices])
+    target = np.where(nothing, 0.003, latencies[SPACE.without_dead_code, 7])
+    predictor = make(latencies[:, :7], log=True)
+    chosen = predictor.propose(12)
+    assert not nothing[chosen].any()
+    for cells in (chosen, np.append(chosen, np.flatnonzero(nothing)[:2])):
+        predicted = predictor.fit(cells, target[cells]).predict(SPACE.indices).mean
+        assert spearmanr(predicted[~nothing], target[~nothing]).statistic > 0.97
+        as_written = predictor.fit(cells, latencies[cells, 7]).predict(SPACE.indices).mean
+        assert spearmanr(as_written, latencies[:, 7]).statistic > 0.97
+
+
 def test_chosen_cells_tell_more_than_drawn_ones() -> None:
     latencies = devices(8, seed=3)
     target, predictor = latencies[:, 0], make(latencies[:, 1:], log=True)

@@ -71,6 +71,29 @@ def test_shipped_tables_are_the_computed_ones() -> None:
 
 
 @given(placed())
+def test_what_a_compiler_leaves_computes_the_same(case) -> None:
+    space, [arch] = case
+    index = space.index(arch)
+    for left in (space.without_dead_code, space.without_zeros):
+        assert left[left[index]] == left[index]
+        assert space.cell(space.arch(int(left[index]))) == space.cell(arch)
+        assert all(op in (0, own) for op, own in zip(space.arch(int(left[index])).code, arch.code, strict=True))
+
+
+def test_dead_code_is_not_executed_but_zeros_may_be() -> None:
+    space = SPACES[0]
+
+    def left(text: str, what: np.ndarray) -> str:
+        return space.format(space.arch(int(what[space.index(space.parse(text))])))
+
+    text = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
+    fed_by_nothing = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
+    assert left(text, space.without_dead_code) == fed_by_nothing
+    assert left(text, space.without_zeros) == "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    assert (SPACES[1].without_zeros[np.setdiff1d(space.indices, SPACES[1].indices)] == -1).all()
+
+
+@given(placed())
 def test_written_form_round_trip(case) -> None:
     space, [arch] = case
     assert space.parse(space.format(arch)) == arch
