@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from metanas import published
-from metanas.errors import InvalidFileError, UnknownNameError
+from metanas.errors import UnknownNameError
 from metanas.nets.skeleton import Skeleton
+from metanas.toml import checked, read_toml
 
 _FOLDER = "benchmark_data/protocols"
 
@@ -114,12 +114,8 @@ class Protocol(_Part):
 
 def read_protocol(path: Path) -> Protocol:
     """Read a protocol's TOML; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        return Protocol(**tomllib.loads(text), text=text)
-    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-        msg = f"{path.name} is not a valid training protocol: {error}"
-        raise InvalidFileError(msg) from error
+    content = read_toml(path)
+    return checked({**content, "text": path.read_text(encoding="utf-8")}, Protocol, path, "training protocol")
 
 
 def protocol_names() -> tuple[str, ...]:

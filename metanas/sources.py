@@ -7,7 +7,6 @@ size, and ``metanas fetch`` brings them; any other says in words how to get it. 
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from metanas import published
 from metanas.errors import InvalidFileError, UnknownNameError
+from metanas.toml import read_toml
 
 FOLDER = "benchmark_data"
 FILE = "sources.toml"
@@ -98,11 +98,7 @@ def read_sources(path: Path) -> dict[str, Source]:
     Raises:
         InvalidFileError: it is no TOML, or an entry has unknown, absent or malformed fields.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no readable TOML: {error}."
-        raise InvalidFileError(msg) from error
+    content = read_toml(path)
     entries = content.pop("sources", {})
     if content or not isinstance(entries, dict):
         msg = f"{path} must hold sections [sources.<name>] alone, but has {', '.join(content) or repr(entries)}."

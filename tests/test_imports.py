@@ -17,31 +17,33 @@ ALLOWED: dict[str, set[str]] = {
     "arch": set(),
     "extras": {"errors"},
     "files": {"errors"},
+    "toml": {"errors"},
     "charts": {"extras", "files"},
     "published": {"errors", "files"},
-    "sources": {"errors", "published"},
+    "sources": {"errors", "published", "toml"},
     "fetch": {"errors", "files", "published", "sources"},
     "spaces": {"arch", "errors"},
     "problem": {"arch", "errors", "spaces"},
     "encodings": {"arch", "errors", "spaces"},
     "predictors": {"arch", "encodings", "errors", "extras", "spaces"},
     "strategies": {"arch", "encodings", "errors", "extras", "predictors", "problem", "spaces"},
-    "tasks": {"errors", "files", "published"},
+    "tasks": {"errors", "files", "published", "toml"},
     "nets": {"arch", "errors", "spaces"},
-    "protocol": {"errors", "nets", "published"},
+    "protocol": {"errors", "nets", "published", "toml"},
     "augmentation": {"protocol", "tasks"},
     "training": {"arch", "augmentation", "errors", "extras", "nets", "protocol", "spaces", "tasks"},
     "tables": {
         *("arch", "charts", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tasks"),
-        "training",
+        *("toml", "training"),
     },
     "proxies": {
         *("arch", "augmentation", "errors", "extras", "files", "nets", "protocol", "published", "spaces", "tables"),
         "tasks",
     },
-    "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces", "tables"},
+    "devices": {"arch", "errors", "extras", "files", "nets", "predictors", "spaces", "tables", "toml"},
     "published_predictors": {
         *("devices", "errors", "extras", "files", "predictors", "published", "spaces", "tables", "tasks"),
+        "toml",
     },
     "surrogates": {
         *("errors", "extras", "files", "nets", "predictors", "protocol", "published", "published_predictors", "spaces"),
@@ -54,7 +56,7 @@ ALLOWED: dict[str, set[str]] = {
     "harness": {"arch", "errors", "files", "oracles", "problem", "spaces", "strategies", "tables"},
     "leaderboard": {
         *("arch", "charts", "checkpoint", "errors", "extras", "files", "harness", "oracles", "outcomes", "problem"),
-        *("predictors", "published", "spaces", "strategies", "surrogates", "tables", "tasks"),
+        *("predictors", "published", "spaces", "strategies", "surrogates", "tables", "tasks", "toml"),
     },
 }
 TOPMOST = {"checks", "cli", "__main__"}  # may import all of it

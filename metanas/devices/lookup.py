@@ -14,7 +14,6 @@ estimate is **modelled** from measured parts.
 from __future__ import annotations
 
 import datetime
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,7 +21,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from metanas.arch import Arch
@@ -30,12 +29,13 @@ from metanas.devices.measure import ROUNDS, time_rounds, torch_threads
 from metanas.devices.networks import STANDARD, SelfSum, settled, without_cells
 from metanas.devices.pace import at_one_pace
 from metanas.devices.runtimes import load_runtime
-from metanas.devices.setting import Host, Setting, as_toml, this_host
+from metanas.devices.setting import Host, Setting, this_host
 from metanas.errors import InvalidFileError
 from metanas.files import atomic_write_text
 from metanas.nets.nb201_standard import operation
 from metanas.nets.standard_program import CELLS, CHANNELS, SIZE
 from metanas.spaces.nb201 import EDGES, OPS, SKIP, SPACE
+from metanas.toml import as_toml, read_model
 
 ADD = "add"
 _SUMS = len(EDGES) - len({target for target, _ in EDGES})  # in a cell as written, whatever its operations
@@ -132,11 +132,7 @@ def write_lookup(path: Path, table: LookupTable) -> None:
 
 def read_lookup(path: Path) -> LookupTable:
     """Read a look-up table; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        found = LookupTable(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-        msg = f"{path} is not a valid look-up table: {error}"
-        raise InvalidFileError(msg) from error
+    found = read_model(path, LookupTable, "look-up table")
     if set(found.operations) != {ADD, *OPS}:
         msg = f"{path} must hold latencies of {ADD} and {', '.join(OPS)}, but has {', '.join(found.operations)}."
         raise InvalidFileError(msg)

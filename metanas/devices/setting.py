@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import tomllib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from metanas.errors import InvalidFileError
 from metanas.files import atomic_write_text
+from metanas.toml import as_toml, read_model
 
 Positive = Annotated[int, Field(gt=0)]
 _NAME = r"^[a-z0-9][a-z0-9_.-]*$"
@@ -137,36 +135,9 @@ def _cpu() -> str:
 
 def read_device(path: Path) -> DeviceFile:
     """Read a device file; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        return DeviceFile(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-        msg = f"{path} is not a valid device file: {error}"
-        raise InvalidFileError(msg) from error
+    return read_model(path, DeviceFile, "device file")
 
 
 def write_device(path: Path, device: DeviceFile) -> None:
     """Write a device file, atomically."""
     atomic_write_text(path, as_toml(device.model_dump()))
-
-
-def as_toml(fields: Mapping[str, Any]) -> str:
-    """Write fields as TOML: plain ones first, then dictionaries as tables, then tuples of dictionaries."""
-    tables = {key: value for key, value in fields.items() if isinstance(value, dict)}
-    arrays = {key: value for key, value in fields.items() if isinstance(value, tuple) and _of_tables(value)}
-    lines = [f"{key} = {_toml(value)}" for key, value in fields.items() if key not in tables and key not in arrays]
-    for key, entries in tables.items():
-        lines += ["", f"[{key}]", *(f"{name} = {_toml(value)}" for name, value in entries.items())]
-    for key, rows in arrays.items():
-        for row in rows:
-            lines += ["", f"[[{key}]]", *(f"{name} = {_toml(value)}" for name, value in row.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _of_tables(value: tuple[object, ...]) -> bool:
-    return all(isinstance(entry, dict) for entry in value)
-
-
-def _toml(value: str | float | Sequence[float]) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False)  # strings, numbers and lists of them: alike in JSON and TOML

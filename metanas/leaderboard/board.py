@@ -10,9 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from metanas.harness import Rules
-from metanas.leaderboard.files import Part, load_named, names_with, read_toml
+from metanas.leaderboard.files import Part, load_named, names_with
 from metanas.problem import Budget, Constraint, Direction, Objective
 from metanas.spaces import Space, load_space
+from metanas.toml import read_model
 
 FILE = "board.toml"
 DEFAULT = "anytime-v1"
@@ -263,4 +264,4 @@ def load_board(name: str) -> Board:
 
 def read_board(path: Path) -> Board:
     """Read a board's file; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    return read_toml(path, Board, "board")
+    return read_model(path, Board, "board")

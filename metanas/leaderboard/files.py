@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
@@ -12,8 +11,9 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metanas import published
-from metanas.errors import InvalidFileError, MetanasError, UnknownNameError
+from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.files import atomic_write_text
+from metanas.toml import explained
 
 FOLDER = "leaderboards"
 
@@ -72,23 +72,7 @@ def read_json(path: Path, kind: type[M], what: str) -> M:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidFileError(_explain(path, what, error)) from error
-
-
-def read_toml(path: Path, kind: type[M], what: str) -> M:
-    """Read a board; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no readable TOML: {error}."
-        raise InvalidFileError(msg) from error
-    try:
-        return kind.model_validate_json(json.dumps(content, default=str))  # lists become tuples, dates texts
-    except ValidationError as error:
-        raise InvalidFileError(_explain(path, what, error)) from error
-    except MetanasError as error:
-        msg = f"{path} is no {what}: {error}"
-        raise InvalidFileError(msg) from error
+        raise InvalidFileError(explained(error, path, what)) from error
 
 
 def names_with(file: str) -> tuple[str, ...]:
@@ -119,11 +103,3 @@ def load_named(name: str, file: str, read: Callable[[Path], Named], what: str) -
         msg = f"{path} must have the name of its folder, {name!r}, but says {board.name!r}."
         raise InvalidFileError(msg)
     return board
-
-
-def _explain(path: Path, what: str, error: ValidationError) -> str:
-    """Return what is wrong with a file, field by field; unknown fields first, they are the likely slips."""
-    entries = sorted(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-    parts = [f"{'.'.join(map(str, entry['loc'])) or 'whole'}: {entry['msg']}" for entry in entries[:6]]
-    more = f"; and {len(entries) - len(parts)} more" if len(entries) > len(parts) else ""
-    return f"{path} is no {what}: {'; '.join(parts)}{more}."

@@ -18,7 +18,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from metanas.leaderboard.board import DEVICE
-from metanas.leaderboard.files import Part, load_named, names_with, read_toml
+from metanas.leaderboard.files import Part, load_named, names_with
+from metanas.toml import read_model
 
 FILE = "predictor-board.toml"
 Figure = Literal["tau", "spearman"]
@@ -106,4 +107,4 @@ def load_predictor_board(name: str) -> PredictorBoard:
 
 def read_predictor_board(path: Path) -> PredictorBoard:
     """Read a board's file; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    return read_toml(path, PredictorBoard, "board of predictors")
+    return read_model(path, PredictorBoard, "board of predictors")

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import re
-import tomllib
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metanas import published
 from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
 from metanas.files import atomic_write, sha256_of
+from metanas.toml import read_model
 
 FOLDER = "predictors"
 FILE = "config.toml"
@@ -99,11 +99,7 @@ def find_config(start: str) -> tuple[Config, Path]:
 
 def read_config(path: Path) -> Config:
     """Read a config; raise :class:`~metanas.errors.InvalidFileError` saying which field is wrong."""
-    try:
-        config = Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-        msg = f"{path} is no valid config of a predictor: {error}"
-        raise InvalidFileError(msg) from error
+    config = read_model(path, Config, "config of a predictor")
     if config.name != path.parent.name:
         msg = f"{path} must have the name of its folder, {path.parent.name!r}, but says {config.name!r}."
         raise InvalidFileError(msg)

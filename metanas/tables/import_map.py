@@ -33,15 +33,15 @@ only; so runs that do not share it must not stand on it, and what is in two tabl
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metanas.errors import InvalidFileError, UnknownNameError
 from metanas.tables.schema import Direction, unit_and_direction
+from metanas.toml import read_model
 
 FOLDER = Path(__file__).parent / "maps"
 FACTORS: dict[str, dict[str, float]] = {  # stored unit -> unit in the file -> what to multiply by
@@ -255,18 +255,7 @@ def load_map(name: str) -> ColumnMap:
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not name.endswith(".toml") and name not in map_names():
         raise UnknownNameError("map of columns", name, map_names())
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no readable TOML: {error}."
-        raise InvalidFileError(msg) from error
-    try:
-        return ColumnMap.model_validate(content)
-    except ValidationError as error:
-        wrong = sorted(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
-        parts = [f"{'.'.join(map(str, entry['loc'])) or 'whole'}: {entry['msg']}" for entry in wrong[:6]]
-        msg = f"{path} is no map of columns: {'; '.join(parts)}."
-        raise InvalidFileError(msg) from error
+    return read_model(path, ColumnMap, "map of columns")
 
 
 def plain_map(space: str, columns: tuple[str, ...], source: str) -> ColumnMap:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from metanas import published
 from metanas.errors import InvalidFileError, InvalidValueError, UnknownNameError
 from metanas.files import atomic_write, atomic_write_text, exclusive_lock
 from metanas.tables.table import Table
+from metanas.toml import read_toml
 
 FOLDER = "benchmark_data"
 FILE = "registry.toml"
@@ -236,11 +236,7 @@ def read_surrogates(path: Path) -> dict[str, Entry]:
 
 
 def _read(path: Path) -> dict[str, dict[str, Entry]]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is no readable TOML: {error}."
-        raise InvalidFileError(msg) from error
+    content = read_toml(path)
     kinds = {kind: content.pop(kind, {}) for kind in ("tables", "surrogates")}
     if content or not all(isinstance(entries, dict) for entries in kinds.values()):
         got = ", ".join(content) or repr(kinds)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from metanas.errors import InvalidFileError
+from metanas.toml import read_model
 
 Count = Annotated[int, Field(gt=0)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -96,18 +96,10 @@ class Card(_Part):
 
 def read_card(path: Path) -> Card:
     """Read and check a card; raise ``InvalidFileError`` that names the fields that are wrong."""
-    try:
-        card = Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not path.is_file():
         msg = f"A task's card must exist, but there is no file {path}."
-        raise InvalidFileError(msg) from None
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        msg = f"{path.name} is not a task's card: {wrong}."
-        raise InvalidFileError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path.name} is not valid TOML: {error}."
-        raise InvalidFileError(msg) from error
+        raise InvalidFileError(msg)
+    card = read_model(path, Card, "task's card")
     if card.name != path.stem:
         msg = f"A card's name is that of its file, but {path.name} says name = {card.name!r}."
         raise InvalidFileError(msg)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from metanas import published
-from metanas.errors import InvalidFileError, UnknownNameError
+from metanas.errors import UnknownNameError
 from metanas.tasks.task import task_names
+from metanas.toml import read_model
 
 _FOLDER = "benchmark_data/meta"
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -75,11 +75,7 @@ def load_meta_split(name: str = "meta-v1") -> MetaSplit:
     if name not in files:
         kind = "meta split"
         raise UnknownNameError(kind, name, files)
-    try:
-        split = MetaSplit(**tomllib.loads(files[name].read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-        msg = f"{files[name].name} is not a valid meta split: {error}"
-        raise InvalidFileError(msg) from error
+    split = read_model(files[name], MetaSplit, "meta split")
     known = task_names()
     for task in (*split.train, *split.validation, *split.test):
         if task not in known:

@@ -242,7 +242,7 @@ def test_a_strategy_that_looks_for_test_finds_none(run: Call, tmp_path: Path) ->
         (("--strategy", "random_search", "--strategy", "random_search"), 2, "'random_search' occurs twice"),
         (("--strategy", "random_search,size=3"), 4, "unexpected keyword argument 'size'"),
         (("--board", "no-such-v1"), 2, "Unknown board 'no-such-v1'"),
-        (("--board", "absent.toml"), 2, "absent.toml is no readable TOML"),
+        (("--board", "absent.toml"), 2, "absent.toml cannot be read: No such file"),
         (("--table", "nb201/no_such-v1"), 2, "Unknown table 'nb201/no_such-v1'"),
         (("--table", "absent.h5"), 2, "There is no table at absent.h5"),
         (("--seeds", 0), 2, "--seeds must be at least 1, but got 0"),

@@ -299,7 +299,7 @@ def test_predict_says_what_is_measured(only: Path, table: Table, capsys: pytest.
         (["--task", "mnist", "1462"], "There is: made-v1"),
         (["--task", "made", "99999"], "99999"),
         (["--task", "made", "|nor_conv_9x9~0|"], "|nor_conv_9x9~0|"),
-        (["--device", "nothing.toml", "1462"], "nothing.toml is not a valid device file"),
+        (["--device", "nothing.toml", "1462"], "nothing.toml cannot be read: No such file"),
     ],
 )
 def test_bad_arguments(arguments: list[str], expected: str, only: Path, capsys: pytest.CaptureFixture[str]) -> None:
