@@ -12,10 +12,10 @@ from metanas.devices.measure import ROUNDS, Report, drift_of, measure
 from metanas.devices.networks import Family
 from metanas.devices.runtimes import load_runtime
 from metanas.devices.setting import Cell, DeviceFile, Setting, this_host
-from metanas.errors import InvalidValueError
 from metanas.predictors.transfer_gp import TransferGP
-from metanas.spaces import Space, load_space
-from metanas.spaces.base import listed
+from metanas.spaces import Space
+from metanas.tables.sample import PART, drawn_classes
+from metanas.tables.shards import representatives
 
 REFERENCES = 16
 
@@ -33,25 +33,18 @@ def reference_cells(space: Space, n: int = REFERENCES, sources: NDArray[np.float
     return TransferGP(space, np.random.default_rng(0), sources=sources, log=sources is not None).propose(n)
 
 
-def class_representatives(*, conv: bool, pooled: int, seed: int = 0) -> NDArray[np.int64]:
+def class_representatives(*, conv: bool, pooled: int) -> NDArray[np.int64]:
     """Return representatives of the functional classes of ``nb201``.
 
     Args:
         conv: all classes without pooling (those of ``nb201-conv``).
-        pooled: how many classes with pooling, drawn by ``seed``; fewer are a part of more.
-        seed: of the draw.
+        pooled: how many classes with pooling, the first of those that tables of trainings draw.
 
     Raises:
         InvalidValueError: there are not so many classes with pooling.
     """
-    whole, part = listed(load_space("nb201")), listed(load_space("nb201-conv"))
-    plain = np.unique(part.canonical_indices[part.indices])
-    rest = np.setdiff1d(np.unique(whole.canonical_indices), whole.canonical_indices[plain])
-    if pooled > len(rest):
-        msg = f"There are {len(rest):,} classes with pooling, but --pooled asks for {pooled:,}."
-        raise InvalidValueError(msg)
-    drawn = np.random.default_rng(seed).permutation(rest)[:pooled]
-    return np.concatenate([plain if conv else plain[:0], np.sort(drawn)]).astype(np.int64)
+    plain = representatives(PART) if conv else ()
+    return np.array([*plain, *sorted(drawn_classes(pooled) if pooled else ())], dtype=np.int64)
 
 
 def device_file(
