@@ -150,7 +150,7 @@ def make_few_shot(tables: Sequence[Table], *, name: str = "fewshot-v1") -> Made:
 
     The figures leave out one task at a time, and those that share its data: Kendall's tau over the architectures of its
     table that are no examples, mean over the tasks. Examples are those that the predictor proposes; where the table has
-    several seeds, they have the value of the first, and the truth is the mean of the others.
+    several seeds, each in turn trains them, the truth is the mean of the others, and the mean over the seeds counts.
 
     Raises:
         InvalidValueError: fewer than three tasks, or two tables of one task.
@@ -226,18 +226,19 @@ def _left_out(
     """
     tau = require("scipy.stats", "predictors", "Rank correlation").kendalltau
     by_seed = np.stack([_by_index(table, table.column(METRIC, seed=seed)) for seed in table.seeds])
-    first, truth = by_seed[0], mean_over_seeds(by_seed[1:].T) if len(by_seed) > 1 else by_seed[0]
-    classes = np.unique(space.canonical_indices[space.indices])
-    classes = classes[np.isfinite(truth[classes])]
-    taus = [float(tau(predictor.prior(classes), truth[classes]).statistic)]
-    coverage = 0.0
-    for shots in SHOTS[1:]:
-        shown = predictor.propose(shots, trained[np.isfinite(first[trained])])
-        asked = np.setdiff1d(classes, shown)
-        said = predictor.fit(shown, first[shown]).predict(asked)
-        taus.append(float(tau(said.mean, truth[asked]).statistic))
-        coverage = reliability(said, truth[asked]).coverage[_LEVEL]
-    return taus, coverage
+    functions = np.unique(space.canonical_indices[space.indices])
+    taus, coverages = [], []
+    for number, own in enumerate(by_seed):
+        truth = mean_over_seeds(np.delete(by_seed, number, axis=0).T) if len(by_seed) > 1 else own
+        classes = functions[np.isfinite(truth[functions])]
+        taus.append([float(tau(predictor.prior(classes), truth[classes]).statistic)])
+        for shots in SHOTS[1:]:
+            shown = predictor.propose(shots, trained[np.isfinite(own[trained])])
+            asked = np.setdiff1d(classes, shown)
+            said = predictor.fit(shown, own[shown]).predict(asked)
+            taus[-1].append(float(tau(said.mean, truth[asked]).statistic))
+        coverages.append(reliability(said, truth[asked]).coverage[_LEVEL])
+    return np.mean(taus, axis=0).tolist(), float(np.mean(coverages))
 
 
 def _unmeasured(space: Space, values: Floats) -> float:
@@ -337,9 +338,9 @@ trained:
 to the trainings when it is asked. It says which architectures to train first.
 
 **Figures.** One task left out at a time, and those that share its data: Kendall's tau over the architectures of its
-table that are no examples. Examples are chosen by the predictor; where a table has several seeds they have the value of
-the first, and the truth is the mean of the others. Noise of the tables is in these figures: of a table whose seeds
-hardly agree nobody can rank the truth.
+table that are no examples. Examples are chosen by the predictor; where a table has several seeds, each of them in turn
+trains the examples, the truth is the mean of the others, and the mean over the seeds counts. Noise of the tables is in
+these figures: of a table whose seeds hardly agree nobody can rank the truth.
 
 | task left out | seeds | {" | ".join(f"{shots} trainings" for shots in SHOTS)} |
 |---|---|{"---|" * len(SHOTS)}
