@@ -14,13 +14,11 @@ as in Bonilla, Chai and Williams, "Multi-task Gaussian Process Prediction", Neur
 replaced by that sum). Level and scale of the target are free, and so is, within a prior, how noisy it is: predictions
 for a tenth to ten times the sources' noise are averaged by their likelihood.
 
-A runtime need not execute what is written: compilers drop operations whose result nothing uses, some also those whose
-input is always zero (dead-code elimination and constant folding; Aho, Lam, Sethi and Ullman, "Compilers", 2nd ed.,
-2006, section 9.1). Sources that run cells as written say nothing of that. So latencies are predicted under each of the
-three readings, in which a cell costs what the sources say of the cell *that is left*, and these are averaged, too, by
-their likelihood and by how many sources follow each (one more, for none to be impossible). Under the two readings with
-a compiler, a cell that computes nothing is outside the scale of the others (all of it may be folded into a constant),
-and examples of it say nothing of them.
+A runtime need not execute what is written, and sources that do say nothing of that. So latencies are predicted under
+each of three readings (:mod:`metanas.predictors._readings`), in which a cell costs what the sources say of the cell
+*that is left*, and these are averaged, too, by their likelihood and by how many sources follow each (one more, for none
+to be impossible). Under the two readings with a compiler, a cell that computes nothing is outside the scale of the
+others (all of it may be folded into a constant), and examples of it say nothing of them.
 
 Which architectures to measure is part of the method: :meth:`TransferGP.propose` takes, one after the other, the
 architecture that leaves the least total variance (A-optimal design), which needs no value measured; of latencies never
@@ -43,8 +41,10 @@ from numpy.typing import ArrayLike, NDArray
 from metanas.encodings import encode, encoding_columns
 from metanas.errors import InvalidValueError, NotMeasuredError
 from metanas.extras import require
+from metanas.predictors._free_level import Solution, answer, solve
+from metanas.predictors._readings import Reading, as_written, computes_nothing, readings
 from metanas.predictors.base import Archs, Prediction, as_indices, check_examples, check_fitted
-from metanas.spaces import CompiledSpace, ListedSpace, Space
+from metanas.spaces import ListedSpace, Space
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -62,7 +62,6 @@ _NOISIER_STD = 1.5  # prior, of its logarithm
 _LEVEL = 2.0  # variance of the unknown mean, far above that of the values
 _NOTHING = 100.0  # variance, by the sources' measure, of what a compiler makes of cells that compute nothing
 _NEGLIGIBLE = 1e-4  # weight of a model
-_SAME = 0.2  # standard deviations between a cell and what is left of it, at which a source runs it as written
 _TAIL = 0.005  # of a source: single outliers of a measurement must not shape the components
 _JITTER = 1e-6
 
@@ -79,25 +78,14 @@ class _Inputs(NamedTuple):
         return _Inputs(*(matrix[where] for matrix in self))
 
 
-class _Solution(NamedTuple):
-    """A Gaussian process on ``n`` examples whose level and scale are free."""
-
-    noise: float
-    factor: tuple[Floats, bool]  # Cholesky's, of the examples' kernel and the noise
-    ones: Floats  # (n,)
-    level: float
-    weights: Floats  # (n,)
-    scale: float
-
-
 class _Fitted(NamedTuple):
     """One of the models that are averaged."""
 
     weight: float
-    left: Ints  # (index range,)
+    reading: Reading
     seen: _Inputs
     nothing: Floats  # (n,)
-    solution: _Solution
+    solution: Solution
 
 
 class TransferGP:
@@ -151,7 +139,6 @@ class TransferGP:
             raise InvalidValueError(msg)
         self._reference = np.sort(rng.permutation(self._known)[:_REFERENCE])
         self._standard = _standardized(self._sources, self._reference)
-        self._written = np.arange(size)
         self._tuned: Floats | None = None
         self._fitted: list[_Fitted] | None = None
 
@@ -168,7 +155,7 @@ class TransferGP:
         """
         candidates = np.sort(self._rng.permutation(self._middle())[:_POOL])
         if self._log:
-            candidates = candidates[~self._computes_nothing(candidates)]
+            candidates = candidates[~computes_nothing(self._space, candidates)]
         if not 1 <= n <= len(candidates):
             msg = f"1 <= n <= {len(candidates)} must hold, but got n={n}."
             raise InvalidValueError(msg)
@@ -191,13 +178,13 @@ class TransferGP:
         y = _logarithms(values, "values") if self._log else values
         noise = float(np.exp(self._logs()[-1]))
         beliefs, found = [], []
-        for left, weight in self._readings():
-            seen, nothing = self._inputs(left[indices]), self._folded(left, indices)
+        for reading in readings(self._space, self._standard, self._known) if self._log else [as_written(self._space)]:
+            seen, nothing = self._inputs(reading.left[indices]), self._nothing(reading, indices)
             own = self._kernel(seen, seen) + _NOTHING * np.outer(nothing, nothing)
             for factor in _NOISIER:
-                solution, likelihood = _solve(own, y, factor * noise)
-                beliefs.append(np.log(weight) - 0.5 * (np.log(factor) / _NOISIER_STD) ** 2 + likelihood)
-                found.append(_Fitted(0.0, left, seen, nothing, solution))
+                solution, likelihood = solve(own, y, factor * noise)
+                beliefs.append(np.log(reading.weight) - 0.5 * (np.log(factor) / _NOISIER_STD) ** 2 + likelihood)
+                found.append(_Fitted(0.0, reading, seen, nothing, solution))
         weights = np.exp(np.array(beliefs) - max(beliefs))
         weights /= weights.sum()
         self._fitted = [
@@ -222,14 +209,14 @@ class TransferGP:
         self._check_known(indices)
         asked, back = np.unique(indices, return_inverse=True)
         means, variances = [], []
-        for _, group in groupby(self._fitted, key=lambda fitted: id(fitted.left)):
+        for _, group in groupby(self._fitted, key=lambda fitted: id(fitted.reading)):
             members = list(group)
-            left = members[0].left
-            new, nothing = self._inputs(left[asked]), self._folded(left, asked)
+            reading = members[0].reading
+            new, nothing = self._inputs(reading.left[asked]), self._nothing(reading, asked)
             cross = self._kernel(new, members[0].seen) + _NOTHING * np.outer(nothing, members[0].nothing)
             alone = self._own_variance(new) + _NOTHING * nothing
             for member in members:
-                mean, variance = _answer(member.solution, cross, alone)
+                mean, variance = answer(member.solution, cross, alone)
                 means.append(mean)
                 variances.append(variance)
         weights = np.array([fitted.weight for fitted in self._fitted])
@@ -265,35 +252,11 @@ class TransferGP:
         low, high = np.quantile(values, [_ENDS, 1 - _ENDS])
         return np.asarray(self._known[(values >= low) & (values <= high)])
 
-    def _readings(self) -> list[tuple[Ints, int]]:
-        """Return, for each way to execute cells, what is left of each by its index ``(index range,)``, and its weight.
-
-        The weight is one more than the number of sources that follow it.
-        """
-        if not (self._log and self._standard.shape[1] and isinstance(self._space, CompiledSpace)):
-            return [(self._written, 1)]
-        measured = np.asarray(np.isfinite(self._standard).all(axis=1))
-        found = [self._written]
-        moved = [np.full(self._standard.shape[1], _SAME)]  # of each source: how much it tells a cell from what is left
-        for left in (self._space.without_dead_code, self._space.without_zeros):
-            found.append(np.where(measured[left], left, self._written))
-            changed = self._known[found[-1][self._known] != self._known]
-            between = np.abs(self._standard[changed] - self._standard[found[-1][changed]])
-            moved.append(np.median(between, axis=0) if len(changed) else moved[0])
-        followed = np.argmin(moved, axis=0)
-        return [(left, 1 + int((followed == number).sum())) for number, left in enumerate(found)]
-
-    def _folded(self, left: Ints, indices: Ints) -> Floats:
-        """Return 1 for architectures of which a compiler may leave a constant, by this reading, and 0 for others."""
-        if left is self._written:
+    def _nothing(self, reading: Reading, indices: Ints) -> Floats:
+        """Return 1 for architectures of which a compiler may leave a constant, by a reading, and 0 for others."""
+        if not reading.compiled:
             return np.zeros(len(indices))
-        return self._computes_nothing(indices).astype(np.float64)
-
-    def _computes_nothing(self, indices: Ints) -> NDArray[np.bool_]:
-        """Return which architectures have an output that does not depend on the input, ``(n,)``."""
-        functions, back = np.unique(self._space.canonical_indices[indices], return_inverse=True)
-        empty = [not self._space.cell(self._space.arch(int(index))).output for index in functions]
-        return np.array(empty, dtype=np.bool_)[back.ravel()]
+        return computes_nothing(self._space, indices).astype(np.float64)
 
     def _check_known(self, indices: Ints) -> None:
         missing = np.isnan(self._sources[indices]).any(axis=1)
@@ -384,42 +347,6 @@ class TransferGP:
 
 
 build = TransferGP
-
-
-def _solve(own: Floats, y: Floats, noise: float) -> tuple[_Solution, float]:
-    """Fit to examples (Rasmussen and Williams, eq. 2.40 to 2.45).
-
-    Args:
-        own: kernel of the examples, ``(n, n)``.
-        y: values of the examples, ``(n,)``.
-        noise: variance of the values about the function.
-
-    Returns:
-        The solution, and the logarithm of the marginal likelihood up to a constant.
-    """
-    linalg = require("scipy.linalg", "predictors", "A Gaussian process")
-    factor = linalg.cho_factor(own + (noise + _JITTER) * np.eye(len(y)), lower=True)
-    ones = linalg.cho_solve(factor, np.ones(len(y)))
-    level = float(ones @ y / ones.sum())
-    weights = linalg.cho_solve(factor, y - level)
-    scale = float((y - level) @ weights) / max(len(y) - 1, 1)
-    likelihood = -0.5 * ((len(y) - 1) * np.log(scale) + np.log(ones.sum())) - np.log(np.diag(factor[0])).sum()
-    return _Solution(noise, factor, ones, level, weights, scale), float(likelihood)
-
-
-def _answer(solution: _Solution, cross: Floats, alone: Floats) -> tuple[Floats, Floats]:
-    """Return mean and variance of new values, each ``(m,)``.
-
-    Args:
-        solution: of the examples.
-        cross: kernel between new architectures and examples, ``(m, n)``.
-        alone: kernel of each new architecture with itself, ``(m,)``.
-    """
-    linalg = require("scipy.linalg", "predictors", "A Gaussian process")
-    noise, factor, ones, level, weights, scale = solution
-    solved = linalg.cho_solve(factor, cross.T)
-    variance = alone - (cross.T * solved).sum(axis=0) + (1.0 - cross @ ones) ** 2 / ones.sum() + noise
-    return level + cross @ weights, scale * np.maximum(variance, noise)
 
 
 def _parts(a: _Inputs, b: _Inputs) -> Floats:
