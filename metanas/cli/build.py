@@ -12,6 +12,7 @@ from metanas.cli._common import console, parse_numbers, print_json
 
 if TYPE_CHECKING:
     from metanas.protocol import Protocol
+    from metanas.tables import Table
     from metanas.tables.build import Progress
     from metanas.tables.shards import Plan
 
@@ -54,6 +55,13 @@ def command(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the table; FAMILY/TASK if absent.")] = None,
     work: Annotated[Path | None, typer.Option(help="Folder of the finished blocks; work/TABLE if absent.")] = None,
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            help="A complete table of the same architectures, task and protocol (a name, or a .h5 file): its seeds are "
+            "taken over, and only the others of --seeds are trained."
+        ),
+    ] = None,
     assemble: Annotated[
         bool, typer.Option("--assemble", help="Train nothing; assemble the table from the blocks that are finished.")
     ] = False,
@@ -99,6 +107,10 @@ def command(
 
         metanas build --task my_task-v1.toml --arch 82 --arch 2743 --seeds 0-2
 
+    Three more seeds of a published table, whose finished blocks lie on another machine:
+
+        metanas build --task fashion_mnist-v1 --extend nb201/fashion_mnist-v1 --seeds 3-5
+
     On a cluster (extra [distributed]):
 
         metanas build --task fashion_mnist-v1 --seeds 0-2 --backend dask --address tcp://host:8786
@@ -134,16 +146,34 @@ def command(
         plan = make_plan(space or "nb201-conv", task, load_protocol(protocol), name=name)
     folder = work or default_work(plan)
     chosen = parse_numbers(seeds, "--seeds") if seeds is not None else None
+    earlier = _earlier(plan, extend, chosen) if extend is not None else None
+    if chosen is not None and earlier is not None:
+        chosen = tuple(seed for seed in chosen if seed not in earlier.seeds)
     if chosen is not None and not assemble:
         n_jobs = jobs if jobs is not None else 1 if backend == "local" else 0
         with _Bar(plan) as bar:
             build(plan, folder, chosen, blocks=blocks, jobs=n_jobs, backend=backend, address=address, report=bar.report)
     path = default_path(plan, folder)
     with exclusive_lock(folder / ".lock"):  # a builder that begins now would clear away the file being written
-        sha256 = assemble_table(plan, folder, path, seeds=chosen if assemble else None)
+        sha256 = assemble_table(plan, folder, path, seeds=chosen if assemble else None, earlier=earlier)
     if register:
         path = _register(path, replace)
     _say(path, sha256, as_json)
+
+
+def _earlier(plan: Plan, name: str, seeds: tuple[int, ...] | None) -> Table:
+    """Open the table whose seeds are taken over, before anything is trained in vain."""
+    from metanas.errors import InvalidValueError
+    from metanas.tables.assemble import check_extends
+    from metanas.tables.registry import open_table
+
+    table = open_table(name, verify=True)
+    check_extends(plan, table)
+    if seeds is not None and set(seeds) <= set(table.seeds):
+        known = ", ".join(map(str, table.seeds))
+        msg = f"{table.name} has all of these seeds already ({known}). Name others in --seeds."
+        raise InvalidValueError(msg)
+    return table
 
 
 def _few_shot_plan(task: str, protocol: Protocol, count: int, name: str | None) -> Plan:

@@ -93,6 +93,8 @@ def test_from_training_to_query(run: Run, tmp_path: Path, protocol: Path) -> Non
         (["--task", TASK, "--seeds", "0", "--jobs", "0"], 2, "jobs >= 1"),
         (["--task", TASK, "--seeds", "0", "--replace"], 2, "--replace belongs to --register"),
         (["--task", TASK, "--assemble"], 3, "no finished block"),
+        (["--task", TASK, "--seeds", "9", "--extend", "nb201/fashion_mnist-v1"], 2, "is of another task"),
+        (["--task", TASK, "--seeds", "9", "--extend", "nb201/fashion"], 2, "Unknown table 'nb201/fashion'"),
     ],
 )
 def test_bad_input(run: Run, tmp_path: Path, protocol: Path, arguments: list[str], code: int, match: str) -> None:

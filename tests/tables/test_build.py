@@ -105,6 +105,51 @@ def test_assembling_the_same_shards_gives_the_same_bytes(plan: Plan, tmp_path: P
     assert default_path(plan, tmp_path) == tmp_path / f"{TASK}.h5"
 
 
+def test_extending_a_table_equals_building_all_of_it(plan: Plan, tmp_path: Path) -> None:
+    build(plan, tmp_path / "all", (0, 1, 3), train=train)
+    assemble(plan, tmp_path / "all", tmp_path / "all.h5")
+    whole = Table.open(tmp_path / "all.h5")
+    assemble(plan, tmp_path / "all", tmp_path / "earlier.h5", seeds=(0, 3))
+    earlier = Table.open(tmp_path / "earlier.h5")
+    build(plan, tmp_path / "later", (1,), train=train)
+    assemble(plan, tmp_path / "later", tmp_path / "extended.h5", earlier=earlier)
+    extended = Table.open(tmp_path / "extended.h5")
+    assert (earlier.seeds, extended.seeds) == ((0, 3), (0, 1, 3))
+    for name, values in values_of(whole).items():
+        assert np.array_equal(extended.values(name), values), name
+        assert extended.values(name).dtype == values.dtype, name
+    for what in ("trainings", "trainings_missing", "versions", "cpu", "diverged", "method", "task_sha256"):
+        assert extended.provenance[what] == whole.provenance[what], what
+    seconds = extended.provenance["core_seconds"]  # measured: the sum of both
+    later = sum(float(shard.facts["core_seconds"]) for shard in finished(plan, tmp_path / "later").values())
+    assert seconds == pytest.approx(earlier.provenance["core_seconds"] + later, abs=0.11)
+
+
+def test_extending_counts_what_is_missing_and_keeps_the_earlier_seeds(plan: Plan, tmp_path: Path) -> None:
+    build(plan, tmp_path / "a", (0,), train=train)
+    assemble(plan, tmp_path / "a", tmp_path / "a.h5")
+    earlier = Table.open(tmp_path / "a.h5")
+    build(plan, tmp_path / "b", (0, 5), train=train, blocks=1)  # its shard of seed 0 is not needed
+    assemble(plan, tmp_path / "b", tmp_path / "b.h5", seeds=(0, 5), earlier=earlier)
+    table = Table.open(tmp_path / "b.h5")
+    assert table.seeds == (0, 5)
+    assert (table.provenance["trainings"], table.provenance["trainings_missing"]) == (1011 + 100, 911)
+    assert table.measured("validation/accuracy")[:, 0].all()
+    with pytest.raises(InvalidValueError, match="lacks 911 trainings"):
+        assemble(plan, tmp_path / "b", tmp_path / "c.h5", earlier=table)
+    with pytest.raises(NotMeasuredError, match=f"no finished block .* that nb201/{TASK} lacks"):
+        assemble(plan, tmp_path / "a", tmp_path / "c.h5", earlier=earlier)
+
+
+def test_a_table_of_another_plan_is_not_extended(plan: Plan, tmp_path: Path) -> None:
+    build(plan, tmp_path / "a", (0,), train=train)
+    assemble(plan, tmp_path / "a", tmp_path / "a.h5")
+    other = dataclasses.replace(plan, protocol=CheapProtocol(text="another"), indices=plan.indices[1:])
+    build(other, tmp_path / "b", (1,), train=train)
+    with pytest.raises(InvalidValueError, match="another protocol, set of architectures than"):
+        assemble(other, tmp_path / "b", tmp_path / "b.h5", earlier=Table.open(tmp_path / "a.h5"))
+
+
 def test_only_what_is_missing_is_trained(plan: Plan, tmp_path: Path) -> None:
     trained: list[tuple[int, int]] = []
 
