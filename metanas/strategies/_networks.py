@@ -1,15 +1,16 @@
 """Several small feed-forward networks, trained at once, in NumPy.
 
-Every array has an axis of members; each member has weights of its own and sees all examples in every step, so that
-members differ by their first weights alone. For a few hundred examples this is faster than a framework.
+Every array has an axis of members; each member has weights of its own and sees the same examples in every step, so
+that members differ by their first weights alone. For a few hundred examples this is faster than a framework.
 
 Examples are columns. All weights lie in one vector, so that a step of Adam is a few operations; an offset is a weight
-of an input that is always 1. Examples with equal inputs go through the networks once.
+of an input that is always 1.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +22,11 @@ _Array = NDArray[np.float32]
 
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
+_AT_ONCE = 512  # examples
 
 
 class _Buffers(NamedTuple):
-    """Room for what a pass over ``n`` different examples computes.
+    """Room for what a pass over ``n`` examples computes.
 
     Attributes:
         inputs: of each layer, the last row 1: ``(width + 1, n)``, then ``(members, width + 1, n)``.
@@ -36,7 +38,7 @@ class _Buffers(NamedTuple):
 
 
 class Networks:
-    """An ensemble of networks with ReLU between the layers and one output; Adam on all examples at once."""
+    """An ensemble of networks with ReLU between the layers and one output; Adam."""
 
     def __init__(self, members: int, widths: tuple[int, ...], rng: np.random.Generator) -> None:
         """Draw the weights (He et al. 2015, eq. 10); offsets are 0.
@@ -44,9 +46,10 @@ class Networks:
         Args:
             members: how many networks.
             widths: of the input and of each hidden layer.
-            rng: source of the weights.
+            rng: source of the weights and of the batches.
         """
         self._members = members
+        self._rng = rng
         self._shapes = [(members, out, fan_in + 1) for fan_in, out in itertools.pairwise((*widths, 1))]
         self._flat = np.zeros(sum(map(np.prod, self._shapes)), dtype=np.float32)
         self._weights = self._layers(self._flat)
@@ -57,7 +60,17 @@ class Networks:
         self._mean, self._square = np.zeros((2, len(self._flat)), dtype=np.float32)
         self._step = 0
 
-    def fit(self, x: NDArray[np.floating], z: Floats, weights: Floats, *, steps: int, rate: float, power: int) -> None:
+    def fit(
+        self,
+        x: NDArray[np.floating],
+        z: Floats,
+        weights: Floats,
+        *,
+        steps: int,
+        rate: float,
+        power: int,
+        batch: int | None = None,
+    ) -> None:
         """Go on training.
 
         Args:
@@ -67,24 +80,34 @@ class Networks:
             steps: of Adam (Kingma and Ba 2015, algorithm 1; beta_2 = 0.99); the rate falls to 0 linearly over them.
             rate: of learning, at first.
             power: 1: absolute errors; 2: squared errors.
+            batch: most examples of a step, the same for all members; all examples if None.
         """
-        different, place = np.unique(x, axis=0, return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        place, target = place[order], z[order].astype(np.float32)
-        share = (weights[order] / weights.sum()).astype(np.float32)
-        starts = np.searchsorted(place, np.arange(len(different)))
-        buffers = self._buffers(different)
+        number = math.ceil(len(z) / batch) if batch else 1
+        size = len(z) // number  # of one size, so a few examples may be left out of an epoch, others each time
+        inputs, targets, importance = _with_ones(x), z.astype(np.float32), weights.astype(np.float32)
+        buffers = self._buffers(size)
         gradient = np.empty_like(self._flat)
         gradients = self._layers(gradient)
         for step in range(steps):
-            error = self._forward(buffers)[:, place] - target
-            slope = share * (np.sign(error) if power == 1 else 2 * error)
-            self._backward(buffers, np.add.reduceat(slope, starts, axis=1), gradients)
+            part = step % number
+            if part == 0:
+                order = self._rng.permutation(len(z)) if number > 1 else np.arange(size)
+            rows = order[part * size : (part + 1) * size]
+            np.take(inputs, rows, axis=1, out=buffers.inputs[0])
+            error = self._forward(buffers) - targets[rows]
+            share = importance[rows] / importance[rows].sum()
+            self._backward(buffers, share * (np.sign(error) if power == 1 else 2 * error), gradients)
             self._descend(gradient, rate * (1 - step / steps))
 
     def predict(self, x: NDArray[np.floating]) -> Floats:
         """Return what each member says, ``(members, n)``."""
-        return self._forward(self._buffers(x)).astype(np.float64)
+        inputs, said = _with_ones(x), np.empty((self._members, len(x)))
+        for start in range(0, len(x), _AT_ONCE):  # what is between the layers stays in the cache
+            part = inputs[:, start : start + _AT_ONCE]
+            buffers = self._buffers(part.shape[1])
+            buffers.inputs[0][:] = part
+            said[:, start : start + _AT_ONCE] = self._forward(buffers)
+        return said
 
     def _layers(self, flat: _Array) -> list[_Array]:
         """Return the part of every layer, ``(members, fan out, fan in + 1)``, views of one vector."""
@@ -92,10 +115,9 @@ class Networks:
         parts = np.split(flat, ends[:-1])
         return [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
-    def _buffers(self, x: NDArray[np.floating]) -> _Buffers:
-        members, n, dtype = self._members, len(x), self._flat.dtype
-        first = np.ones((x.shape[1] + 1, n), dtype=dtype)
-        first[:-1] = x.T
+    def _buffers(self, n: int) -> _Buffers:
+        members, dtype = self._members, self._flat.dtype
+        first = np.ones((self._shapes[0][2], n), dtype=dtype)
         hidden = [np.ones((members, out + 1, n), dtype=dtype) for _, out, _ in self._shapes[:-1]]
         sums = [np.empty((members, out, n), dtype=dtype) for _, out, _ in self._shapes]
         return _Buffers([first, *hidden], sums)
@@ -136,3 +158,10 @@ class Networks:
         np.divide(self._mean, gradient, out=gradient)
         gradient *= rate * np.sqrt(second) / first
         self._flat -= gradient
+
+
+def _with_ones(x: NDArray[np.floating]) -> _Array:
+    """Return examples as columns, with a last row of ones, ``(d + 1, n)``."""
+    columns = np.ones((x.shape[1] + 1, len(x)), dtype=np.float32)
+    columns[:-1] = x.T
+    return columns

@@ -8,8 +8,8 @@ network predicts to be best are trained and join the population. The numbers are
 Differences: the network is the predictor ``gnn`` (messages along and against the edges of the functional graph, where
 the paper's is a graph isomorphism network), one member of it, on normal scores; the parents are the ``parents`` best of
 all, each mutated in turn (the released code for NAS-Bench-201 takes all new children of the best, then those of the
-next, until there are 100); the network is trained anew only when the examples have grown by three tenths, not in every
-round. A run of 300 trainings in ``nb201-conv`` takes some two seconds.
+next, until there are 100); the network is trained anew only when the examples have grown by a half, not in every round.
+A run of 300 trainings in ``nb201-conv`` takes some half a second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from metanas.strategies.base import Unique
 FAMILY = "evolution"
 REQUIRES = Requirements(packages=("torch", "torch_geometric"))
 
-_GROWTH = 1.3  # of the examples, between two trainings of the network
+_GROWTH = 1.5  # of the examples, between two trainings of the network
 
 
 class Npenas(Rounds):

@@ -7,7 +7,7 @@ drawn from thus shrinks to where the good ones are. Rounds of 10 examples, of wh
 of the authors' released commands for NAS-Bench-201.
 
 Differences: the perceptron has 3 layers of width 64, where the released commands have 4 of 1,000; it learns normal
-scores of the values by squared errors and is not begun anew in every round (first 300 steps on all examples, then 60);
+scores of the values by squared errors and is not begun anew in every round (first 300 steps in batches of 32, then 60);
 N is not 100 throughout, as in those commands, but begins with ``top`` and is halved in every round down to ``least``.
 In a space that is not small a pool of children and random architectures is ranked.
 """
@@ -29,6 +29,7 @@ from metanas.strategies.base import Unique
 FAMILY = "predictor-guided"
 
 _FIRST, _LATER = 300, 60  # steps of training
+_BATCH = 32  # examples of a step
 _RATE = 5e-3
 
 
@@ -89,7 +90,7 @@ class WeakNas(Rounds):
         space = self._archive.space
         z = Targets(examples.scores, "normal").forward(examples.scores)
         x = encode(space, examples.indices, self._encoding)
-        self._networks.fit(x, z, np.ones(len(z)), steps=self._steps, rate=_RATE, power=2)
+        self._networks.fit(x, z, np.ones(len(z)), steps=self._steps, rate=_RATE, power=2, batch=_BATCH)
         self._steps = _LATER
         candidates = self._archive.candidates(examples, self._pool)
         said = self._networks.predict(encode(space, candidates, self._encoding)).mean(axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def test_gradients_are_those_of_differences() -> None:
     networks._flat = networks._flat + 0.1 * rng.standard_normal(networks._flat.shape)  # type: ignore[assignment]
     networks._weights = networks._layers(networks._flat)
     x, slope = rng.standard_normal((5, 3)), rng.standard_normal((2, 5))
-    buffers, gradient = networks._buffers(x), np.empty_like(networks._flat)
+    buffers, gradient = networks._buffers(len(x)), np.empty_like(networks._flat)
+    buffers.inputs[0][:-1] = x.T
     networks._forward(buffers)
     networks._backward(buffers, slope, networks._layers(gradient))  # type: ignore[arg-type]
     for place in range(len(gradient)):
@@ -52,17 +54,37 @@ def test_gradients_are_those_of_differences() -> None:
         assert gradient[place] == pytest.approx((values[0] - values[1]) / 2e-6, abs=1e-5)
 
 
-def test_equal_inputs_are_as_many_examples() -> None:
-    """With their own targets and weights: what differs by next to nothing, and is not merged, comes to the same."""
+def test_batches_divide_the_examples_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 11 examples in batches of at most 4, each epoch takes 9, in three steps, none twice."""
+    seen: list[np.ndarray] = []
+    forward = Networks._forward
+
+    def watched(self: Networks, buffers: Any) -> Any:
+        seen.append(buffers.inputs[0][0].copy())
+        return forward(self, buffers)
+
+    monkeypatch.setattr(Networks, "_forward", watched)
+    x = np.arange(11.0)[:, None]
+    networks = Networks(2, (1, 4), np.random.default_rng(0))
+    networks.fit(x, x[:, 0], np.ones(11), steps=30, rate=0.01, power=2, batch=4)
+    assert [len(rows) for rows in seen] == [3] * 30
+    epochs = np.array(seen).reshape(10, 9)
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert set(epochs.ravel()) == set(range(11))
+    assert len({tuple(epoch) for epoch in epochs}) == 10
+
+
+def test_a_batch_that_holds_all_is_no_batch() -> None:
     rng = np.random.default_rng(0)
-    x, z, weights = np.repeat(rng.standard_normal((6, 3)), 3, axis=0), rng.standard_normal(18), rng.random(18)
-    x = x[rng.permutation(18)]
+    x, z, weights = rng.standard_normal((18, 3)), rng.standard_normal(18), rng.random(18)
     said = []
-    for inputs in (x, x + 1e-6 * rng.standard_normal(x.shape)):
+    for batch in (None, 18, 40):
         networks = Networks(2, (3, 8), np.random.default_rng(1))
-        networks.fit(inputs, z, weights, steps=30, rate=0.01, power=2)
-        said.append(networks.predict(x))
-    assert said[0] == pytest.approx(said[1], abs=1e-4)
+        networks.fit(x, z, weights, steps=30, rate=0.01, power=2, batch=batch)
+        said.append(networks.predict(np.repeat(x, 60, axis=0)))  # more than are predicted at once
+    assert np.array_equal(said[0], said[1])
+    assert np.array_equal(said[0], said[2])
+    assert said[0][:, ::60] == pytest.approx(said[0][:, 59::60], abs=1e-5)
     assert np.ptp(said[0]) > 0.1
 
 
