@@ -8,19 +8,24 @@ the space has it. Vertex 0 is the input, 1 the output; there is one of each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from metanas.arch import Arch
 from metanas.errors import InvalidArchError
 from metanas.spaces import WiredSpace
+from metanas.strategies._draws import Draws
 
 INPUT, OUTPUT = 0, 1
 
+Rng = np.random.Generator | Draws
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+
+class Connection(NamedTuple):
     """A connection gene (figure 2); its marking is its key in :attr:`Genome.connections`."""
 
     source: int
@@ -29,8 +34,7 @@ class Connection:
     enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Genome:
+class Genome(NamedTuple):
     """A network as the paper encodes it.
 
     Attributes:
@@ -38,14 +42,44 @@ class Genome:
         vertices: operation of each inner vertex, by its number.
     """
 
-    connections: dict[int, Connection]
-    vertices: dict[int, int] = field(default_factory=dict)
+    connections: Mapping[int, Connection]
+    vertices: Mapping[int, int] = MappingProxyType({})
+
+
+class Live(NamedTuple):
+    """The part of a genome that lies on a path from the input to the output.
+
+    Attributes:
+        vertices: the inner ones, in their topological order.
+        edges: innovation number of each connection, and the places of its ends in that order, the input's being 0.
+    """
+
+    vertices: list[int]
+    edges: list[tuple[int, tuple[int, int]]]
+
+
+class Wiring(NamedTuple):
+    """What the operators need of a space, looked up once; see :class:`metanas.spaces.WiredSpace`."""
+
+    inner_vertices: int
+    vertex_ops: tuple[int, ...]
+    edge_ops: tuple[int, ...]
+    from_wiring: Callable[[Sequence[int], Mapping[tuple[int, int], int]], Arch]
+
+    @classmethod
+    def of(cls, space: WiredSpace) -> Wiring:
+        """Look it up."""
+        return cls(space.inner_vertices, space.vertex_ops, space.edge_ops, space.from_wiring)
 
 
 class History:
     """Gives every structural innovation its number: the same for the same innovation, in the whole run (section 3.2).
 
     The paper keeps the list of innovations for one generation; a list for the run gives fewer numbers to one structure.
+
+    Attributes:
+        live: the live part of genomes, by the innovation numbers of their enabled connections: most children differ
+            from another genome in an operation alone.
     """
 
     def __init__(self) -> None:
@@ -53,6 +87,7 @@ class History:
         self._connections: dict[tuple[int, int], int] = {}
         self._splits: dict[tuple[int, int], int] = {}
         self._depth = {INPUT: 0.0, OUTPUT: 1.0}
+        self.live: dict[tuple[int, ...], Live | None] = {}
 
     def connection(self, source: int, target: int) -> int:
         """Return the innovation number of a connection."""
@@ -96,9 +131,7 @@ def distance(first: Genome, second: Genome, excess: float, disjoint: float, ops:
     return excess * n_excess / size + disjoint * (len(apart) - n_excess) / size + ops * unlike
 
 
-def crossover(
-    fitter: Genome, other: Genome, rng: np.random.Generator, *, equal: bool = False, disabled: float = 0.75
-) -> Genome:
+def crossover(fitter: Genome, other: Genome, rng: Rng, *, equal: bool = False, disabled: float = 0.75) -> Genome:
     """Return a child of two genomes, aligned by their markings (section 3.2 and figure 4).
 
     Args:
@@ -115,7 +148,7 @@ def crossover(
             continue
         gene = genes[int(rng.integers(len(genes)))]
         off = not all(one.enabled for one in genes)
-        connections[innovation] = replace(gene, enabled=not (off and rng.random() < disabled))
+        connections[innovation] = _with(gene, enabled=not (off and rng.random() < disabled))
     if not connections:
         return fitter
     vertices: dict[int, int] = {}
@@ -126,7 +159,7 @@ def crossover(
     return Genome(connections, vertices)
 
 
-def add_vertex(genome: Genome, space: WiredSpace, history: History, rng: np.random.Generator) -> Genome:
+def add_vertex(genome: Genome, space: WiredSpace | Wiring, history: History, rng: Rng) -> Genome:
     """Split an enabled connection (section 3.1 and figure 3): it is disabled, two new ones lead through a new vertex.
 
     The old operation goes to the connection behind the new vertex, as the old weight does; the one before it, and the
@@ -138,81 +171,122 @@ def add_vertex(genome: Genome, space: WiredSpace, history: History, rng: np.rand
     innovation = enabled[int(rng.integers(len(enabled)))]
     old = genome.connections[innovation]
     vertex = history.split(innovation, old, genome)
-    connections = {**genome.connections, innovation: replace(old, enabled=False)}
+    connections = {**genome.connections, innovation: _with(old, enabled=False)}
     connections[history.connection(old.source, vertex)] = Connection(old.source, vertex, _drawn(space.edge_ops, rng))
     connections[history.connection(vertex, old.target)] = Connection(vertex, old.target, old.op)
     return Genome(connections, {**genome.vertices, vertex: _drawn(space.vertex_ops, rng)})
 
 
-def add_connection(genome: Genome, space: WiredSpace, history: History, rng: np.random.Generator) -> Genome:
+def add_connection(genome: Genome, space: WiredSpace | Wiring, history: History, rng: Rng) -> Genome:
     """Join two vertices that no enabled connection joins (section 3.1); one that is disabled is enabled again."""
-    joined = {(gene.source, gene.target): number for number, gene in genome.connections.items()}
+    joined = {(source, target) for source, target, _, on in genome.connections.values() if on}
     order = sorted((INPUT, OUTPUT, *genome.vertices), key=history.place)
-    pairs = [(source, target) for at, source in enumerate(order) for target in order[at + 1 :]]
-    free = [pair for pair in pairs if pair not in joined or not genome.connections[joined[pair]].enabled]
+    free = [pair for pair in combinations(order, 2) if pair not in joined]
     if not free:
         return genome
     source, target = free[int(rng.integers(len(free)))]
-    gene = Connection(source, target, _drawn(space.edge_ops, rng))
-    if (source, target) in joined:
-        gene = replace(genome.connections[joined[source, target]], enabled=True)
-    return Genome({**genome.connections, history.connection(source, target): gene}, genome.vertices)
+    op = _drawn(space.edge_ops, rng)
+    innovation = history.connection(source, target)
+    old = genome.connections.get(innovation)
+    gene = _with(old, enabled=True) if old else Connection(source, target, op)
+    return Genome({**genome.connections, innovation: gene}, genome.vertices)
 
 
-def change_op(genome: Genome, space: WiredSpace, rng: np.random.Generator) -> Genome:
+def change_op(genome: Genome, space: WiredSpace | Wiring, rng: Rng) -> Genome:
     """Give a connection, or a vertex, another operation: what the mutation of a weight is to the paper."""
-    by_edge = list(genome.connections) if len(space.edge_ops) > 1 else []
-    by_vertex = list(genome.vertices) if len(space.vertex_ops) > 1 else []
+    by_edge = len(genome.connections) if len(space.edge_ops) > 1 else 0
+    by_vertex = len(genome.vertices) if len(space.vertex_ops) > 1 else 0
     if not by_edge and not by_vertex:
         return genome
-    at = int(rng.integers(len(by_edge) + len(by_vertex)))
-    if at < len(by_edge):
-        gene = genome.connections[by_edge[at]]
-        changed = replace(gene, op=_drawn([op for op in space.edge_ops if op != gene.op], rng))
-        return Genome({**genome.connections, by_edge[at]: changed}, genome.vertices)
-    vertex = by_vertex[at - len(by_edge)]
+    at = int(rng.integers(by_edge + by_vertex))
+    if at < by_edge:
+        innovation = list(genome.connections)[at]
+        source, target, old, on = genome.connections[innovation]
+        op = _drawn([op for op in space.edge_ops if op != old], rng)
+        return Genome({**genome.connections, innovation: Connection(source, target, op, on)}, genome.vertices)
+    vertex = list(genome.vertices)[at - by_edge]
     op = _drawn([op for op in space.vertex_ops if op != genome.vertices[vertex]], rng)
     return Genome(genome.connections, {**genome.vertices, vertex: op})
 
 
-def toggle(genome: Genome, rng: np.random.Generator) -> Genome:
+def toggle(genome: Genome, rng: Rng) -> Genome:
     """Enable or disable a connection."""
     innovation = list(genome.connections)[int(rng.integers(len(genome.connections)))]
     gene = genome.connections[innovation]
-    return Genome({**genome.connections, innovation: replace(gene, enabled=not gene.enabled)}, genome.vertices)
+    return Genome({**genome.connections, innovation: _with(gene, enabled=not gene.enabled)}, genome.vertices)
 
 
-def express(genome: Genome, space: WiredSpace, history: History) -> Arch | None:
+def express(genome: Genome, space: WiredSpace | Wiring, history: History) -> Arch | None:
     """Return the architecture that a genome stands for; None if the space has no such architecture.
 
-    Enabled connections count, and vertices on a path from the input to the output, in their topological order. A genome
-    with twice as many vertices as the space has is none either: what is dead would grow without bound.
+    Enabled connections count, and vertices on a path from the input to the output, in their topological order. An
+    overgrown genome is none either.
     """
-    if len(genome.vertices) > 2 * space.inner_vertices:
+    if is_overgrown(genome, space):
         return None
-    enabled = [gene for gene in genome.connections.values() if gene.enabled]
-    fed, needed = {INPUT}, {OUTPUT}
-    order = sorted((INPUT, OUTPUT, *genome.vertices), key=history.place)
-    for vertex in order:
-        if any(gene.target == vertex and gene.source in fed for gene in enabled):
-            fed.add(vertex)
-    for vertex in reversed(order):
-        if any(gene.source == vertex and gene.target in needed for gene in enabled):
-            needed.add(vertex)
-    live = [vertex for vertex in order if vertex in fed and vertex in needed]
-    if live[:1] != [INPUT]:
-        return None
-    number = {vertex: at for at, vertex in enumerate(live)}
-    edges = {
-        (number[gene.source], number[gene.target]): gene.op
-        for gene in enabled
-        if gene.source in number and gene.target in number
-    }
+    enabled = tuple([number for number, (_, _, _, on) in genome.connections.items() if on])
     try:
-        return space.from_wiring([genome.vertices[vertex] for vertex in live[1:-1]], edges)
+        live = history.live[enabled]
+    except KeyError:
+        live = _live([(number, genome.connections[number]) for number in enabled], genome, history)
+        history.live[enabled] = live
+    if live is None or len(live.vertices) > space.inner_vertices:
+        return None
+    edges = {pair: genome.connections[number].op for number, pair in live.edges}
+    try:
+        return space.from_wiring([genome.vertices[vertex] for vertex in live.vertices], edges)
     except InvalidArchError:
         return None
 
 
-def _drawn(ops: list[int] | tuple[int, ...], rng: np.random.Generator) -> int:
+def is_overgrown(genome: Genome, space: WiredSpace | Wiring) -> bool:
+    """Return whether it has more than twice the vertices of the space: dead ones would grow without bound."""
+    return len(genome.vertices) > 2 * space.inner_vertices
+
+
+def _live(enabled: list[tuple[int, Connection]], genome: Genome, history: History) -> Live | None:
+    """Return what lies on a path from the input to the output; None if there is none."""
+    after: dict[int, list[int]] = {}
+    before: dict[int, list[int]] = {}
+    for _, gene in enabled:
+        after.setdefault(gene.source, []).append(gene.target)
+        before.setdefault(gene.target, []).append(gene.source)
+    order = sorted((INPUT, OUTPUT, *genome.vertices), key=history.place)
+    fed = _reached(INPUT, order, before)
+    if OUTPUT not in fed:
+        return None
+    live = fed & _reached(OUTPUT, order[::-1], after)
+    order = [vertex for vertex in order if vertex in live]
+    place = {vertex: at for at, vertex in enumerate(order)}
+    edges = [
+        (number, (place[gene.source], place[gene.target]))
+        for number, gene in enabled
+        if gene.source in live and gene.target in live
+    ]
+    return Live(order[1:-1], edges)
+
+
+def _reached(start: int, order: list[int], towards: dict[int, list[int]]) -> set[int]:
+    """Return the vertices on a path from ``start``, which is the first in the order.
+
+    Args:
+        start: a vertex.
+        order: all of them, none before what leads to it.
+        towards: what leads to each.
+    """
+    reached = {start}
+    for vertex in order:
+        for other in towards.get(vertex, ()):
+            if other in reached:
+                reached.add(vertex)
+                break
+    return reached
+
+
+def _with(gene: Connection, *, enabled: bool) -> Connection:
+    """Return the gene with its enable bit set: ``_replace`` takes several times as long."""
+    return Connection(gene.source, gene.target, gene.op, enabled)
+
+
+def _drawn(ops: list[int] | tuple[int, ...], rng: Rng) -> int:
     return ops[int(rng.integers(len(ops)))]

@@ -161,10 +161,10 @@ class _Optuna:
         optuna = require("optuna", "strategies", "A strategy from optuna")
         self._problem = problem
         self._failed = optuna.trial.TrialState.FAIL
-        self._distributions = {
-            f"decision {place}": optuna.distributions.CategoricalDistribution(tuple(range(n)))
-            for place, n in enumerate(with_decisions(problem.space).decisions)
-        }
+        from metanas.strategies._optuna import Decision  # not before it is sure that optuna is there
+
+        decisions = with_decisions(problem.space).decisions
+        self._distributions = {f"decision {place}": Decision(n) for place, n in enumerate(decisions)}
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # it logs that there is a study
         try:
@@ -176,7 +176,8 @@ class _Optuna:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of optuna's: what it calls experimental
             trial = self._study.ask(self._distributions)
-        return trial, [trial.params[name] for name in self._distributions]
+        params = trial.params  # a copy
+        return trial, [params[name] for name in self._distributions]
 
     def report(self, handle: Any, observation: Observation | None) -> None:
         if observation is None:

@@ -33,7 +33,6 @@ last siblings are in training; it belongs to the next generation.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -44,18 +43,21 @@ from metanas.arch import Arch
 from metanas.errors import InvalidValueError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.spaces import WiredSpace
+from metanas.strategies._draws import Draws
 from metanas.strategies._genome import (
     INPUT,
     OUTPUT,
     Connection,
     Genome,
     History,
+    Wiring,
     add_connection,
     add_vertex,
     change_op,
     crossover,
     distance,
     express,
+    is_overgrown,
     toggle,
 )
 from metanas.strategies.base import Memory, Unique
@@ -142,8 +144,9 @@ class Neat:
                 f"threshold={threshold}, {', '.join(f'{name}={chance}' for name, chance in chances.items())}."
             )
             raise InvalidValueError(msg)
-        self._rng = rng
+        self._rng, self._draws = rng, Draws(rng)
         self._space: WiredSpace = problem.space
+        self._wiring = Wiring.of(problem.space)
         self._epochs = problem.max_epochs
         self._objective = problem.objective
         self._size = population
@@ -182,7 +185,7 @@ class Neat:
     def _speciate(self, members: list[Member]) -> None:
         """Put every genome into the first species that it is compatible with (section 3.3)."""
         for species in self._species:
-            drawn = int(self._rng.integers(len(species.members)))
+            drawn = self._draws.integers(len(species.members))
             species.representative = species.members[drawn].genome
             species.members = []
         for member in members:
@@ -216,51 +219,52 @@ class Neat:
     def _child(self, species: Species) -> Genome:
         """Return the child of one or two of the better half of a species."""
         first = self._parent(species)
-        if self._rng.random() < self._alone:
+        if self._draws.random() < self._alone:
             return self._mutated(first.genome)
-        if self._rng.random() < _INTERSPECIES:
-            species = self._species[int(self._rng.integers(len(self._species)))]
+        if self._draws.random() < _INTERSPECIES:
+            species = self._species[self._draws.integers(len(self._species))]
         second = self._parent(species)
         fitter, other = (first, second) if first.fitness >= second.fitness else (second, first)
-        child = crossover(fitter.genome, other.genome, self._rng, equal=first.fitness == second.fitness)
+        child = crossover(fitter.genome, other.genome, self._draws, equal=first.fitness == second.fitness)
         return self._mutated(child)
 
     def _parent(self, species: Species) -> Member:
         ranked = sorted(species.members, key=_fitness, reverse=True)
-        return ranked[int(self._rng.integers(max(1, int(np.ceil(self._survival * len(ranked))))))]
+        return ranked[self._draws.integers(max(1, int(np.ceil(self._survival * len(ranked)))))]
 
     def _minimal(self) -> Genome:
         """Return the input joined to the output."""
-        ops = self._space.edge_ops
-        op = ops[int(self._rng.integers(len(ops)))]
+        ops = self._wiring.edge_ops
+        op = ops[self._draws.integers(len(ops))]
         return Genome({self._history.connection(INPUT, OUTPUT): Connection(INPUT, OUTPUT, op)})
 
     def _mutated(self, genome: Genome) -> Genome:
         """Grow, or else change an operation and perhaps an enable bit (section 3.1)."""
-        chance = self._rng.random()
+        chance = self._draws.random()
         if chance < self._vertex:
-            return add_vertex(genome, self._space, self._history, self._rng)
+            return add_vertex(genome, self._wiring, self._history, self._draws)
         if chance < self._vertex + (1 - self._vertex) * self._connection:
-            return add_connection(genome, self._space, self._history, self._rng)
-        changed = change_op(genome, self._space, self._rng)
-        return toggle(changed, self._rng) if self._rng.random() < _TOGGLE else changed
+            return add_connection(genome, self._wiring, self._history, self._draws)
+        changed = change_op(genome, self._wiring, self._draws)
+        return toggle(changed, self._draws) if self._draws.random() < _TOGGLE else changed
 
     def _new(self, genome: Genome) -> tuple[Genome, Arch]:
         """Return the genome if its architecture exists and is new, else a mutant of it; and the architecture."""
-        base = genome
-        for attempt in itertools.count(1):
-            arch = express(genome, self._space, self._history)
+        base, attempt = genome, 0
+        while True:
+            attempt += 1
+            arch = express(genome, self._wiring, self._history)
             if arch is not None:
                 if self._memory.add(arch):
-                    break
+                    return genome, arch
                 base = genome  # known: go on from it
+            if is_overgrown(base, self._wiring):  # no mutation takes a vertex away: the attempts left would be in vain
+                attempt += -attempt % _PATIENCE
             if attempt % _PATIENCE == 0:
                 base = self._minimal()
             if attempt % (20 * _PATIENCE) == 0:
                 self._memory = Memory(self._space, self._memory.unique)
             genome = self._mutated(base)
-        assert arch is not None
-        return genome, arch
 
 
 def _fitness(member: Member) -> float:

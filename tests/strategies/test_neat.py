@@ -21,6 +21,7 @@ from metanas.strategies._genome import (
     crossover,
     distance,
     express,
+    is_overgrown,
     toggle,
 )
 from metanas.strategies.neat import Member, Neat
@@ -180,6 +181,17 @@ def test_a_genome_is_expressed_as_its_live_part() -> None:
     for _ in range(40):
         beyond = add_vertex(beyond, NB201, history, rng)
     assert express(beyond, NB201, history) is None  # more vertices than the space has
+
+
+def test_a_child_that_is_overgrown_starts_from_the_minimal_topology() -> None:
+    strategy = made()
+    history, genome = strategy._history, minimal(strategy._history)
+    while not is_overgrown(genome, NB201):
+        genome = add_vertex(genome, NB201, history, np.random.default_rng(0))
+    assert express(genome, NB201, history) is None
+    grown, arch = strategy._new(genome)
+    assert len(grown.vertices) <= 4
+    assert express(grown, NB201, history) == arch
 
 
 def test_species_split_at_the_threshold() -> None:
