@@ -124,18 +124,21 @@ class Smac(Rounds):
 
     def _vectors(self, indices: Ints) -> NDArray[np.float32]:
         """Return encodings, ``(n, d)``."""
-        space = self._archive.space
-        if not is_small(space):
-            return encode(space, indices, self._encoding)
-        assert isinstance(space, ListedSpace)
-        return self._whole[np.searchsorted(space.indices, indices)]
+        if self._whole is None:
+            return encode(self._archive.space, indices, self._encoding)
+        vectors, place = self._whole
+        return vectors[place[indices]]
 
     @cached_property
-    def _whole(self) -> NDArray[np.float32]:
-        """Encodings of all architectures of a small space, looked up once."""
+    def _whole(self) -> tuple[NDArray[np.float32], Ints] | None:
+        """Encodings of all architectures of a small space, looked up once, and the row of every index."""
         space = self._archive.space
+        if not is_small(space):
+            return None
         assert isinstance(space, ListedSpace)
-        return encode(space, space.indices, self._encoding)
+        place = np.zeros(len(space.canonical_indices), dtype=np.int64)
+        place[space.indices] = np.arange(len(space.indices))
+        return encode(space, space.indices, self._encoding), place
 
 
 def grow(x: NDArray[np.float32], z: Floats, trees: int, split: int, seed: int) -> list[Any]:
@@ -151,13 +154,14 @@ def grow(x: NDArray[np.float32], z: Floats, trees: int, split: int, seed: int) -
         split: fewest examples of a node that is split.
         seed: of all that is drawn.
     """
-    state, grown = np.random.RandomState(seed), []  # scikit-learn draws by this one
+    state, own, grown = np.random.RandomState(seed), np.random.RandomState(), []  # scikit-learn draws by such
     with _sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         for _ in range(trees):
-            own = int(state.randint(np.iinfo(np.int32).max))
-            drawn = np.random.RandomState(own).randint(0, len(z), len(z))  # bootstrap: repeats are weights
+            number = int(state.randint(np.iinfo(np.int32).max))
+            own.seed(number)
+            weights = np.bincount(own.randint(0, len(z), len(z)), minlength=len(z)).astype(np.float64)  # bootstrap
+            own.seed(number)  # cheaper than a generator for each tree, which asks the system for randomness first
             tree = _DecisionTree(max_features=_INPUTS, min_samples_split=split, random_state=own)
-            weights = np.bincount(drawn, minlength=len(z)).astype(np.float64)
             grown.append(tree.fit(x, z, sample_weight=weights, check_input=False).tree_)
     return grown
 
