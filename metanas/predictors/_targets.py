@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -17,6 +18,7 @@ SCALES = ("normal", "plain")
 
 _NODES = 20
 _END = 0.1  # share of the examples that says how steep the way back is beyond the extremes
+_KEPT = 512  # of so many examples at most, quantiles are computed once in a process: a search asks again and again
 
 
 class Targets:
@@ -70,13 +72,51 @@ class Targets:
         return center, np.sqrt((weights * (values - center) ** 2).sum(axis=0))
 
 
+def normal_scores(y: Floats) -> Floats:
+    """Return what ``Targets(y, "normal").forward(y)`` does, ``(n,)``, without the way back; values may all be equal."""
+    order = np.argsort(y, kind="stable")
+    ordered = y[order]
+    last = np.ones(len(y), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=last[:-1])
+    ends = last.nonzero()[0] + 1  # of each row of equal values
+    scores = np.empty(len(y))
+    if len(ends) == len(y):
+        scores[order] = _quantiles(ends, len(y))
+    else:
+        counts = ends.copy()
+        counts[1:] -= ends[:-1]
+        scores[order] = np.repeat(_quantiles(ends - (counts - 1) / 2, len(y)), counts)
+    return scores
+
+
+def _quantiles(ranks: NDArray[np.float64 | np.int64], n: int) -> Floats:
+    """Return Blom's scores of ranks among ``n``, which are whole or half numbers."""
+    if n > _KEPT:
+        return _computed(ranks, n)
+    known, places = _known(n), (2 * ranks).astype(np.int64)
+    new = np.isnan(known[places])
+    if new.any():
+        known[places[new]] = _computed(ranks[new], n)
+    scores: Floats = known[places]
+    return scores
+
+
+def _computed(ranks: NDArray[np.float64 | np.int64], n: int) -> Floats:
+    normal = NormalDist()
+    return np.array([normal.inv_cdf(p) for p in (ranks - 3 / 8) / (n + 1 / 4)])
+
+
+@lru_cache(maxsize=_KEPT)
+def _known(n: int) -> Floats:
+    """Return where the scores of n examples are kept, by twice their rank, NaN where they were not computed yet."""
+    return np.full(2 * n + 1, np.nan)
+
+
 def _normal_scores(y: Floats) -> tuple[Floats, Floats]:
     """Return the scores and the values that they stand for, both strictly ascending."""
     values, counts = np.unique(y, return_counts=True)
     last = np.cumsum(counts)
-    ranks = last - (counts - 1) / 2
-    normal = NormalDist()
-    scores = np.array([normal.inv_cdf(p) for p in (ranks - 3 / 8) / (len(y) + 1 / 4)])
+    scores = _quantiles(last - (counts - 1) / 2, len(y))
     # One more point beyond either end, on the line through the outer tenth: the two outermost values alone would
     # make the way back as steep or as flat as chance has it.
     outer = max(1, round(_END * len(values)))

@@ -10,13 +10,16 @@ been found.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from metanas.predictors._targets import Targets
+from metanas.encodings.base import once_per_space
+from metanas.predictors._targets import normal_scores
 from metanas.problem import Observation, Problem, Trial
-from metanas.spaces import ListedSpace
+from metanas.spaces import ListedSpace, Space
 from metanas.strategies._process import Choice, Kernel, Process, choose, grid
 from metanas.strategies._surrogate import (
     Acquisition,
@@ -84,6 +87,7 @@ class BayesianSearch:
         self._beta = beta
         self._noises = noises
         self._examples: Examples | None = None  # taken in; what was told since then waits for the next batch
+        self._z: Floats = np.empty(0)  # their targets: normal scores, less their mean
         self._choice: Choice | None = None
         self._next_choice = 0.0  # number of examples
         self._process: Process | None = None
@@ -114,12 +118,20 @@ class BayesianSearch:
         return self._archive.draw()
 
     def _refresh(self, examples: Examples) -> None:
-        """Choose settings if the examples have grown; start the process anew then, or if its places are a pool."""
+        """Choose settings if the examples have grown; start the process anew if they changed, or its places are a pool.
+
+        The process is known in units of the amplitude, so that another one alone changes nothing.
+        """
+        self._z = normal_scores(examples.scores)
+        self._z -= self._z.mean()
         if len(examples.indices) >= self._next_choice:
             self._next_choice = max(len(examples.indices) * _GROWTH, len(examples.indices) + 1)
-            self._choice = choose(self._kernel, examples.indices, _targets(examples.scores), self._noises)
-            self._process = None
-        [best] = examples.best(1)
+            before = self._choice
+            now = self._choice = choose(self._kernel, examples.indices, self._z, self._noises)
+            same = before is not None and (now.setting, now.ratio) == (before.setting, before.ratio)
+            if not (same and self._places is not None and self._places.whole):
+                self._process = None
+        best = int(examples.indices[examples.scores.argmax()])
         if self._places is None or (not self._places.whole and (self._process is None or best != self._best_known)):
             self._places = _Places(self._archive, examples, self._pool)
             self._process = None
@@ -134,22 +146,26 @@ class BayesianSearch:
             kernel, at = self._kernel, places.at
 
             def rows(some: Ints) -> Floats:
-                return choice.amplitude * kernel.between(choice.setting, at[some], at)
+                return kernel.between(choice.setting, at[some], at)
 
-            prior = choice.amplitude * kernel.own(choice.setting, at)
-            self._process = Process(rows, prior, choice.noise, np.array([places.of(index) for index in asked]))
+            prior = kernel.own(choice.setting, at)
+            self._process = Process(rows, prior, choice.ratio, np.array([places.of(index) for index in asked]))
             self._inside = list(asked)
         for index in asked[len(self._inside) :]:
             self._process.add(places.of(index))
             self._inside.append(index)
-        known = dict(zip(examples.indices.tolist(), _targets(examples.scores).tolist(), strict=True))
-        z = np.array([known.get(index, np.nan) for index in self._inside])
+        told, z = examples.indices.tolist(), np.full(len(self._inside), np.nan)
+        if told == self._inside[: len(told)]:
+            z[: len(told)] = self._z
+        else:  # told in another order than asked for
+            known = dict(zip(told, self._z.tolist(), strict=True))
+            z[:] = [known.get(index, np.nan) for index in self._inside]
         mean, std = self._process.predict(z)
         free = places.free(self._archive)
         if not free.any():
             return None
-        promise = self._promise(mean, std, float(np.nanmax(z)))
-        return places.member(int(np.where(free, promise, -np.inf).argmax()), self._archive, self._rng)
+        promise = self._promise(mean, math.sqrt(choice.amplitude) * std, float(self._z.max()))
+        return places.member(int(np.where(free, promise, -np.inf).argmax()), self._rng)
 
     def _promise(self, mean: Floats, std: Floats, best: float) -> Floats:
         """Return what each place promises, ``(m,)``."""
@@ -166,43 +182,51 @@ class _Places:
 
     def __init__(self, archive: Archive, examples: Examples, pool: int) -> None:
         self.whole = is_small(archive.space)
+        self._seen = 0  # of what was asked for
         if self.whole:
-            assert isinstance(archive.space, ListedSpace)
             self.at, self._number = classes_of(archive.space)
-            self._sizes = np.bincount(self._number[archive.space.indices], minlength=len(self.at))
-            self._indices = archive.space.indices
+            self._members, self._starts = _members(archive.space)
+            self._left = np.diff(self._starts)  # architectures of each class that were not asked for
+            self._asked = np.zeros(len(self._number), dtype=bool)
         else:
             new = archive.candidates(examples, pool)
             self.at = np.concatenate([np.unique(archive.asked), new]).astype(np.int64)
             self._place = {index: place for place, index in enumerate(self.at.tolist())}
+            self._left = np.ones(len(self.at), dtype=np.int64)
 
     def of(self, index: int) -> int:
         """Return the place of an architecture."""
         return int(self._number[index]) if self.whole else self._place[index]
 
-    def free(self, archive: Archive) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def free(self, archive: Archive) -> NDArray[np.bool_]:
         """Return where there is something that was not asked for, ``(m,)``."""
-        if not self.whole:
-            asked = set(archive.asked)
-            return np.array([index not in asked for index in self.at.tolist()], dtype=bool)
-        if archive.by_class:
-            free = np.ones(len(self.at), dtype=bool)
-            free[self._number[archive.asked]] = False
-            return free
-        asked_of = np.bincount(self._number[np.unique(archive.asked)], minlength=len(self.at))
-        return asked_of < self._sizes
+        for index in archive.asked[self._seen :]:
+            if not self.whole:
+                self._left[self._place[index]] = 0
+            elif not self._asked[index]:
+                self._asked[index] = True
+                self._left[self._number[index]] -= 1
+        self._seen = len(archive.asked)
+        if self.whole and archive.by_class:
+            free: NDArray[np.bool_] = self._left == np.diff(self._starts)
+        else:
+            free = self._left > 0
+        return free
 
-    def member(self, place: int, archive: Archive, rng: np.random.Generator) -> int:
-        """Return an architecture of a place that was not asked for."""
+    def member(self, place: int, rng: np.random.Generator) -> int:
+        """Return an architecture of a place that was not asked for, as far as :meth:`free` has seen."""
         if not self.whole:
             return int(self.at[place])
-        members = self._indices[self._number[self._indices] == place]
-        members = members[~np.isin(members, archive.asked)]
+        members = self._members[self._starts[place] : self._starts[place + 1]]
+        members = members[~self._asked[members]]
         return int(members[rng.integers(len(members))])
 
 
-def _targets(scores: Floats) -> Floats:
-    """Return normal scores, less their mean."""
-    z: Floats = Targets(scores, "normal").forward(scores)
-    z -= z.mean()
-    return z
+@once_per_space
+def _members(space: Space) -> tuple[Ints, Ints]:
+    """Return the architectures of a small space by functional class, and where each class begins, ``(m + 1,)``."""
+    assert isinstance(space, ListedSpace)
+    representatives, number = classes_of(space)
+    of = number[space.indices]
+    starts = np.concatenate(([0], np.cumsum(np.bincount(of, minlength=len(representatives)))))
+    return space.indices[np.argsort(of, kind="stable")], starts.astype(np.int64)

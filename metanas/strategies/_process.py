@@ -12,7 +12,9 @@ Parallelize Optimization", 2010), at the time when they were asked for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -21,6 +23,7 @@ from metanas.extras import require
 from metanas.strategies._surrogate import Floats, Ints
 
 _LEAST = 1e-10  # variance
+_ROOM = 16  # further examples
 _DEGREES = 4.0  # of the prior of the amplitude: as many examples of variance 1
 
 
@@ -39,11 +42,16 @@ class Kernel(Protocol):
 
 
 class Choice(NamedTuple):
-    """Settings of a process: of the kernel, its amplitude, and the variance of the noise."""
+    """Settings of a process: of the kernel, its amplitude, and the ratio of the noise's variance to that."""
 
     setting: float
     amplitude: float
-    noise: float
+    ratio: float
+
+    @property
+    def noise(self) -> float:
+        """Variance of the noise."""
+        return self.amplitude * self.ratio
 
 
 def choose(kernel: Kernel, x: Ints, z: Floats, noises: Sequence[tuple[float, float]]) -> Choice:
@@ -55,19 +63,30 @@ def choose(kernel: Kernel, x: Ints, z: Floats, noises: Sequence[tuple[float, flo
         z: their targets, of mean 0 and a variance about 1, ``(n,)``.
         noises: ratios of noise to amplitude, each with the logarithm of its prior density.
     """
-    linalg = require("scipy.linalg", "predictors", "A Gaussian process")
     best, found = -np.inf, Choice(kernel.settings[0][0], 1.0, noises[0][0])
     for setting, prior in kernel.settings:
         matrix = kernel.between(setting, x, x)
-        for noise, prior_of_noise in noises:
-            factor = np.linalg.cholesky(matrix + noise * np.eye(len(z)))
-            white = linalg.solve_triangular(factor, z, lower=True, check_finite=False)
-            square = _DEGREES + float(white @ white)
-            density = -np.log(np.diag(factor)).sum() - 0.5 * (len(z) + _DEGREES) * np.log(square)
-            if density + prior + prior_of_noise > best:
-                amplitude = square / (len(z) + _DEGREES)
-                best, found = density + prior + prior_of_noise, Choice(setting, amplitude, amplitude * noise)
+        for ratio, prior_of_ratio in noises:
+            fit, square = _fit(matrix, ratio, z)
+            if fit + prior + prior_of_ratio > best:
+                best, found = fit + prior + prior_of_ratio, Choice(setting, square / (len(z) + _DEGREES), ratio)
     return found
+
+
+def _fit(matrix: Floats, ratio: float, z: Floats) -> tuple[float, float]:
+    """Return the logarithm of the marginal likelihood up to a constant, and the square that the amplitude comes of."""
+    factor = matrix.T.copy(order="F")
+    diagonal = np.arange(len(z))
+    factor[diagonal, diagonal] += ratio
+    factor, failed = require("scipy.linalg.lapack", "predictors", "A Gaussian process").dpotrf(
+        factor, lower=1, clean=0, overwrite_a=1
+    )
+    if failed:
+        msg = f"The kernel of {len(z)} examples, with the noise {ratio}, is not positive definite."
+        raise np.linalg.LinAlgError(msg)
+    white = _blas().dtrsv(factor, z, lower=1)
+    square = _DEGREES + float(white @ white)
+    return float(-np.log(factor[diagonal, diagonal]).sum() - 0.5 * (len(z) + _DEGREES) * np.log(square)), square
 
 
 def grid(center: float, spread: float, steps: int, factor: float) -> tuple[tuple[float, float], ...]:
@@ -92,30 +111,39 @@ class Process:
             noise: variance of an example about the function.
             examples: their places, ``(n,)``.
         """
-        linalg = require("scipy.linalg", "predictors", "A Gaussian process")
         self.noise = noise
         self._rows = rows
         self._n = n = len(examples)
         cross = rows(examples)
-        self._factor = np.zeros((2 * n, 2 * n))
-        self._white = np.empty((2 * n, len(prior)))
+        self._factor, self._white = _room(n, len(prior))
         self._factor[:n, :n] = np.linalg.cholesky(cross[:, examples] + (noise + _LEAST) * np.eye(n))
-        self._white[:n] = linalg.solve_triangular(self._factor[:n, :n], cross, lower=True, check_finite=False)
-        self._variance = prior - (self._white[:n] ** 2).sum(axis=0)
+        self._white[:n] = cross
+        whitened = (
+            _blas()
+            .dtrsm(  # transposed: what BLAS takes and gives has columns one after the other
+                1.0, self._factor[:n, :n], self._white[:n].T, side=1, lower=1, trans_a=1, overwrite_b=1
+            )
+            .T
+        )
+        if not np.shares_memory(whitened, self._white):
+            self._white[:n] = whitened
+        self._variance = prior - np.einsum("ij,ij->j", self._white[:n], self._white[:n])
 
     def add(self, place: int) -> None:
         """Condition on one more example: the last row of the Cholesky factor, and of what it whitens."""
         n = self._n
         if n == len(self._factor):
             factor, white = self._factor, self._white
-            self._factor, self._white = np.zeros((2 * n, 2 * n)), np.empty((2 * n, white.shape[1]))
+            self._factor, self._white = _room(n, white.shape[1])
             self._factor[:n, :n], self._white[:n] = factor, white
         own = self._rows(np.array([place]))[0]
         before = self._white[:n, place].copy()
-        last = np.sqrt(max(own[place] + self.noise - float(before @ before), _LEAST))
+        last = math.sqrt(max(own[place] + self.noise - float(before @ before), _LEAST))
         self._factor[n, :n], self._factor[n, n] = before, last
-        self._white[n] = (own - before @ self._white[:n]) / last
-        self._variance -= self._white[n] ** 2
+        row = self._white[n]
+        np.subtract(own, before @ self._white[:n], out=row)
+        row /= last
+        self._variance -= row**2
         self._n = n + 1
 
     def predict(self, z: Floats) -> tuple[Floats, Floats]:
@@ -124,10 +152,23 @@ class Process:
         Args:
             z: targets of the examples, ``(n,)``, NaN where none was told yet.
         """
-        linalg = require("scipy.linalg", "predictors", "A Gaussian process")
-        factor, white = self._factor[: self._n, : self._n], self._white[: self._n]
         known = np.isfinite(z)
-        if not known.all():
-            factor, white, z = factor[np.ix_(known, known)], white[known], z[known]
-        weights = linalg.solve_triangular(factor, z, lower=True, check_finite=False)
+        count = int(known.sum())
+        if known[:count].all():  # a leading part, if not all
+            targets = np.zeros(len(self._factor))
+            targets[:count] = z[:count]
+            weights, white = _blas().dtrsv(self._factor, targets, lower=1)[:count], self._white[:count]
+        else:
+            told = known.nonzero()[0]
+            weights, white = _blas().dtrsv(self._factor[np.ix_(told, told)], z[told], lower=1), self._white[told]
         return weights @ white, np.sqrt(np.maximum(self._variance, 0) + self.noise)
+
+
+def _room(n: int, places: int) -> tuple[Floats, Floats]:
+    """Return where a factor, one of itself so far and as BLAS likes it, and what it whitens may grow beyond ``n``."""
+    size = n + max(_ROOM, n // 4)
+    return np.eye(size).T, np.empty((size, places))
+
+
+def _blas() -> ModuleType:
+    return require("scipy.linalg.blas", "predictors", "A Gaussian process")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,13 @@ _GROUP = re.compile(r"(\w+)[\[:]")
 _LEAST_SPREAD = 0.1  # of a column: one that hardly ever differs must not decide
 _USUAL = 0.1  # relevance of a group that none is given for
 _LINEAR = 0.05  # share of the variance
+
+
+class _Rows(NamedTuple):
+    """Weighted vectors ``(n, d)``, and the square of the length of each, ``(n,)``."""
+
+    vectors: Floats
+    squares: Floats
 
 
 class VectorKernel:
@@ -63,40 +71,54 @@ class VectorKernel:
         self._center = reference.mean(axis=0)
         self._spread = np.maximum(reference.std(axis=0), _LEAST_SPREAD)
         self._total = float(weights.sum())
-        self._whole: tuple[Floats, Ints, Ints] | None = None
-        self._kept: tuple[Ints, Floats] = np.empty(0, dtype=np.int64), np.empty((0, len(weights)))  # of a pool
+        self._whole: tuple[_Rows, Ints, Ints] | None = None
+        nothing = np.empty(0, dtype=np.int64)
+        self._kept: tuple[Ints, _Rows] = nothing, _Rows(np.empty((0, len(weights))), np.empty(0))  # of a pool
         if is_small(space):
             representatives, number = classes_of(space)
             self._whole = self._vectors(representatives), representatives, number
 
     def between(self, setting: float, some: Ints, others: Ints) -> Floats:
         """Return the kernel between architectures, ``(len(some), len(others))``."""
-        a, b = self._rows(some), self._rows(others)
+        (a, of_a), (b, of_b) = self._rows(some), self._rows(others)
         product = a @ b.T
-        squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * product
-        r = np.sqrt(np.maximum(5 * setting * squared, 0))
-        kernel: Floats = (1 - _LINEAR) * (1 + r + r**2 / 3) * np.exp(-r) + _LINEAR / self._total * product
+        r = of_a[:, None] + of_b
+        r -= 2 * product
+        r *= 5 * setting
+        np.maximum(r, 0, out=r)
+        np.sqrt(r, out=r)
+        kernel: Floats = r / 3
+        kernel += 1
+        kernel *= r
+        kernel += 1  # 1 + r + r²/3
+        kernel *= np.exp(np.negative(r, out=r), out=r)
+        kernel *= 1 - _LINEAR
+        product *= _LINEAR / self._total
+        kernel += product
         return kernel
 
     def own(self, setting: float, some: Ints) -> Floats:
         """Return the kernel of each with itself, ``(len(some),)``."""
-        own: Floats = 1 - _LINEAR + _LINEAR / self._total * (self._rows(some) ** 2).sum(axis=1)
+        own: Floats = 1 - _LINEAR + _LINEAR / self._total * self._rows(some)[1]
         return own
 
-    def _rows(self, indices: Ints) -> Floats:
-        """Return weighted vectors, ``(n, d)``; those of the class's representative in a small space."""
+    def _rows(self, indices: Ints) -> _Rows:
+        """Return weighted vectors; those of the class's representative in a small space."""
         if self._whole is None:
             if len(indices) == 1:
                 return self._vectors(indices)
             if indices is not self._kept[0]:
                 self._kept = indices, self._vectors(indices)
             return self._kept[1]
-        vectors, representatives, number = self._whole
-        return vectors if indices is representatives else vectors[number[indices]]
+        rows, representatives, number = self._whole
+        if indices is representatives:
+            return rows
+        places = number[indices]
+        return _Rows(rows.vectors[places], rows.squares[places])
 
-    def _vectors(self, indices: Ints) -> Floats:
+    def _vectors(self, indices: Ints) -> _Rows:
         vectors: Floats = (self._logarithms(indices) - self._center) / self._spread * self._weights
-        return vectors
+        return _Rows(vectors, (vectors**2).sum(axis=1))
 
     def _logarithms(self, indices: Ints) -> Floats:
         parts = [encode(self._space, indices, encoding) for encoding in self._encodings]

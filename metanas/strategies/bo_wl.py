@@ -63,7 +63,12 @@ class LabelKernel:
             matrix = self._whole[int(setting)]
             representatives, number = classes_of(self._space)
             right = matrix if others is representatives else matrix[number[others]]
-            return np.asarray((matrix[number[some]] @ right.T).toarray(), dtype=np.float64)
+            if len(some) == 1:  # a sparse matrix and a vector: no matrix of the answer need be made
+                row, vector = slice(*matrix.indptr[number[some[0]] :][:2]), np.zeros(matrix.shape[1])
+                vector[matrix.indices[row]] = matrix.data[row]
+                return np.asarray(right @ vector, dtype=np.float64)[None]
+            left = right if some is others else matrix[number[some]]
+            return np.asarray((left @ right.T).toarray(), dtype=np.float64)
         for index in (*some.tolist(), *others.tolist()):
             if index not in self._rows:
                 self._rows[index] = _row(_labels(self._space, index), self._columns)

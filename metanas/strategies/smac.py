@@ -15,21 +15,35 @@ forest is grown anew when the examples have grown by a twentieth, and the next i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metanas.encodings import encode
 from metanas.extras import require
-from metanas.predictors._targets import Targets
+from metanas.predictors._targets import normal_scores
 from metanas.problem import Problem, Requirements, Trial
+from metanas.spaces import ListedSpace
 from metanas.strategies._rounds import Rounds
-from metanas.strategies._surrogate import Acquisition, Examples, Floats, acquire, check_acquisition, check_range
+from metanas.strategies._surrogate import (
+    Acquisition,
+    Examples,
+    Floats,
+    Ints,
+    acquire,
+    check_acquisition,
+    check_range,
+    is_small,
+)
 from metanas.strategies.base import Unique
 
 FAMILY = "Bayesian optimization"
 REQUIRES = Requirements(packages=("sklearn",))
 
-_ensemble = require("sklearn.ensemble", "predictors", "The strategy 'smac'")
+_sklearn = require("sklearn", "predictors", "The strategy 'smac'")
+_DecisionTree = require("sklearn.tree", "predictors", "The strategy 'smac'").DecisionTreeRegressor
 
 _INPUTS = 5 / 6  # share of the inputs that a split looks at
 _GROWTH = 20  # the forest is grown anew when one in so many examples is new
@@ -93,23 +107,63 @@ class Smac(Rounds):
         return super().ask()
 
     def _round(self, examples: Examples) -> Sequence[int]:
-        z = Targets(examples.scores, "normal").forward(examples.scores)
-        space = self._archive.space
-        forest = _ensemble.RandomForestRegressor(
-            self._trees,
-            max_features=_INPUTS,
-            min_samples_split=self._split,
-            random_state=int(self._rng.integers(2**31)),
-            n_jobs=1,
-        ).fit(encode(space, examples.indices, self._encoding), z)
+        z = normal_scores(examples.scores)
+        seed = int(self._rng.integers(2**31))
+        forest = grow(self._vectors(examples.indices), z, self._trees, self._split, seed)
         candidates = self._archive.candidates(examples, self._pool)
-        rows = encode(space, candidates, self._encoding)
-        said: Floats = np.array([tree.tree_.value[tree.tree_.apply(rows), 0, 0] for tree in forest.estimators_])
+        rows = self._vectors(candidates)
+        said: Floats = np.array([tree.value[:, 0, 0][tree.apply(rows)] for tree in forest])
         promise = acquire(self._acquisition, said.mean(axis=0), said.std(axis=0), float(z.max()), self._rng)
         promise = promise + 1e-9 * self._rng.random(len(promise))  # trees are flat: equals in random order
-        wanted = max(1, len(z) // _GROWTH)
-        chosen: list[int] = candidates[np.argsort(-promise, kind="stable")[:wanted]].tolist()
+        wanted = min(max(1, len(z) // _GROWTH), len(promise))
+        if not wanted:
+            return []
+        best = np.flatnonzero(promise >= np.partition(promise, -wanted)[-wanted])
+        chosen: list[int] = candidates[best[np.argsort(-promise[best], kind="stable")[:wanted]]].tolist()
         return chosen
+
+    def _vectors(self, indices: Ints) -> NDArray[np.float32]:
+        """Return encodings, ``(n, d)``."""
+        if self._whole is None:
+            return encode(self._archive.space, indices, self._encoding)
+        vectors, place = self._whole
+        return vectors[place[indices]]
+
+    @cached_property
+    def _whole(self) -> tuple[NDArray[np.float32], Ints] | None:
+        """Encodings of all architectures of a small space, looked up once, and the row of every index."""
+        space = self._archive.space
+        if not is_small(space):
+            return None
+        assert isinstance(space, ListedSpace)
+        place = np.zeros(len(space.canonical_indices), dtype=np.int64)
+        place[space.indices] = np.arange(len(space.indices))
+        return encode(space, space.indices, self._encoding), place
+
+
+def grow(x: NDArray[np.float32], z: Floats, trees: int, split: int, seed: int) -> list[Any]:
+    """Return the trees of a forest, ``sklearn.tree._tree.Tree`` each.
+
+    They are those of ``RandomForestRegressor(trees, max_features=5 / 6, min_samples_split=split, random_state=seed)``,
+    which spends most of its time on examining arguments and copying trees that were not grown yet.
+
+    Args:
+        x: vectors, ``(n, d)``.
+        z: targets, ``(n,)``.
+        trees: how many.
+        split: fewest examples of a node that is split.
+        seed: of all that is drawn.
+    """
+    state, own, grown = np.random.RandomState(seed), np.random.RandomState(), []  # scikit-learn draws by such
+    with _sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        for _ in range(trees):
+            number = int(state.randint(np.iinfo(np.int32).max))
+            own.seed(number)
+            weights = np.bincount(own.randint(0, len(z), len(z)), minlength=len(z)).astype(np.float64)  # bootstrap
+            own.seed(number)  # cheaper than a generator for each tree, which asks the system for randomness first
+            tree = _DecisionTree(max_features=_INPUTS, min_samples_split=split, random_state=own)
+            grown.append(tree.fit(x, z, sample_weight=weights, check_input=False).tree_)
+    return grown
 
 
 build = Smac

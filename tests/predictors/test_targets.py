@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metanas.predictors._targets import SCALES, Targets
+from metanas.predictors._targets import SCALES, Targets, normal_scores
 
 VALUES = st.lists(st.integers(-1000, 1000), min_size=3, max_size=40).filter(lambda values: len(set(values)) > 1)
 
@@ -32,6 +32,14 @@ def test_normal_scores_by_hand() -> None:
 
     expected = [NormalDist().inv_cdf((rank - 3 / 8) / 4.25) for rank in (1, 2.5, 4)]
     np.testing.assert_allclose(z, expected)
+
+
+@pytest.mark.parametrize("n", [2, 3, 40, 600])
+def test_scores_alone_are_those_of_the_map(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for y in (rng.normal(size=n), np.concatenate([[-1.0], rng.integers(0, 1 + n // 3, n - 1)]).astype(float)):
+        np.testing.assert_array_equal(normal_scores(y), Targets(y, "normal").forward(y))
+    assert normal_scores(np.ones(n)) == pytest.approx(np.zeros(n))
 
 
 def test_a_change_of_unit_changes_no_target_at_all() -> None:

@@ -47,6 +47,22 @@ def test_it_grows_to_what_the_formulas_say() -> None:
         assert ours == pytest.approx(known, abs=1e-6)
 
 
+def test_it_grows_beyond_the_room_that_it_had() -> None:
+    rng = np.random.default_rng(0)
+    examples, z = rng.integers(len(PLACES), size=90).tolist(), rng.standard_normal(90)
+    process = Process(rows, np.ones(len(PLACES)), NOISE, np.array(examples[:2]))
+    for place in examples[2:]:
+        process.add(place)
+    for ours, known in zip(process.predict(z), expected(examples, z), strict=True):
+        assert ours == pytest.approx(known, abs=1e-6)
+
+
+def test_what_is_not_told_at_the_end_leaves_the_mean_of_the_others() -> None:
+    examples, z = np.array([3, 30, 11, 22]), np.array([0.5, -1.0, np.nan, np.nan])
+    process, few = (Process(rows, np.ones(len(PLACES)), NOISE, some) for some in (examples, examples[:2]))
+    assert process.predict(z)[0] == pytest.approx(few.predict(z[:2])[0])
+
+
 def test_what_is_not_told_narrows_and_leaves_the_mean() -> None:
     process = Process(rows, np.ones(len(PLACES)), NOISE, np.array([3, 30]))
     z = np.array([0.5, -1.0])

@@ -206,3 +206,16 @@ def test_settings_are_checked(text: str, error: type[Exception], expected: str) 
     make = {"bananas": Bananas, "weaknas": WeakNas}[name]
     with pytest.raises(error, match=expected):
         make(PROBLEM, np.random.default_rng(0), **{key: int(value) if value.isdigit() else value})  # type: ignore[arg-type]
+
+
+def test_the_trees_of_smac_are_those_of_a_forest() -> None:
+    from sklearn.ensemble import RandomForestRegressor
+
+    from metanas.strategies.smac import grow
+
+    rng = np.random.default_rng(0)
+    x, z = rng.integers(0, 2, (60, 12)).astype(np.float32), rng.standard_normal(60)
+    forest = RandomForestRegressor(4, max_features=5 / 6, min_samples_split=3, random_state=7).fit(x, z)
+    for ours, known in zip(grow(x, z, 4, 3, 7), forest.estimators_, strict=True):
+        np.testing.assert_array_equal(ours.value, known.tree_.value)
+        np.testing.assert_array_equal(ours.apply(x), known.tree_.apply(x))
