@@ -48,8 +48,10 @@ def gradient_matrix(own: Posterior) -> Floats:
     likelihood (eq. 5.9).
     """
     linalg = require("scipy.linalg", "predictors", "A Gaussian process")
-    inverse = linalg.cho_solve((own.factor, True), np.eye(len(own.weights)), check_finite=False)
-    matrix: Floats = np.outer(own.weights, own.weights) - inverse
+    inverse, _ = linalg.lapack.dpotri(own.factor, lower=1)  # its lower triangle, zeros above
+    matrix: Floats = np.multiply.outer(own.weights, own.weights)
+    matrix -= inverse
+    matrix -= np.tril(inverse, -1).T
     return matrix
 
 

@@ -1,9 +1,9 @@
 """The predictor ``gaussian_process`` for a search: it keeps what it has learned while the examples grow.
 
 The same kernel, inputs and targets (``predictors/gaussian_process.py``). Its settings are found anew when the examples
-have grown by a third, on at most some of them, and in between each example adds a row (``_process.py``): the targets,
-normal scores of all values, are taken anew in every fit, which costs little. A small space is kept whole, by functional
-class; what is asked of another is computed when it is asked.
+have grown by a half, on at most some of them, beginning at those found before, and in between each example adds a row
+(``_process.py``): the targets, normal scores of all values, are taken anew in every fit, which costs little. A small
+space is kept whole, by functional class; what is asked of another is computed when it is asked.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from metanas.spaces import Space
 from metanas.strategies._process import Process
 from metanas.strategies._surrogate import Floats, Ints, classes_of, is_small
 
-_GROWTH = 4 / 3  # of the examples, between two choices of settings
+_GROWTH = 3 / 2  # of the examples, between two choices of settings
 
 
 class _Kernel(NamedTuple):
@@ -48,9 +48,14 @@ class _Kernel(NamedTuple):
         norms = (scaled**2).sum(axis=1)
 
         def rows(some: Ints) -> Floats:
-            squared = norms[some, None] + norms - 2 * scaled[some] @ scaled.T
-            linear = self.linear * linear_kernel(vectors[some], vectors)
-            kernel: Floats = self.amplitude * matern(np.maximum(squared, 0)) + linear
+            r = scaled[some] @ scaled.T
+            r *= -2
+            r += norms[some, None]
+            r += norms
+            np.maximum(r, 0, out=r)
+            kernel: Floats = matern(r)
+            kernel *= self.amplitude
+            kernel += self.linear * linear_kernel(vectors[some], vectors)
             return kernel
 
         return rows
@@ -79,6 +84,7 @@ class GrowingProcess:
         self._tuned_on = tuned_on
         self._inputs = Inputs(space, ("functional",), None)
         self._kernel: _Kernel | None = None
+        self._logs: Floats | None = None  # its settings as they were found
         self._next_choice = 0.0  # number of examples
         self._examples: Ints = np.empty(0, dtype=np.int64)
         self._process: Process | None = None  # of a small space
@@ -90,7 +96,7 @@ class GrowingProcess:
         indices, values = check_examples(self._space, archs, y, least=3)
         known = len(self._examples)
         if not np.array_equal(indices[:known], self._examples):
-            known, self._next_choice = 0, 0.0
+            known, self._next_choice, self._logs = 0, 0.0, None
         self._examples, self._targets = indices, Targets(values, "normal")
         self._z = self._targets.forward(values)
         if len(indices) >= self._next_choice:
@@ -138,7 +144,8 @@ class GrowingProcess:
         """Return the settings with the greatest posterior density."""
         part = self._rng.permutation(len(self._z))[: self._tuned_on]
         x, groups = self._vectors(self._examples[part]), self._standard.groups
-        logs = tune(group_distances(x, x, groups), linear_kernel(x, x), self._z[part] - self._z.mean())
+        z = self._z[part] - self._z.mean()
+        logs = self._logs = tune(group_distances(x, x, groups), linear_kernel(x, x), z, self._logs)
         scale = np.empty(x.shape[1])
         for log, columns in zip(logs[:-3], groups, strict=True):
             scale[columns] = np.sqrt(np.exp(log) / len(columns))

@@ -8,7 +8,7 @@ to add most to the hypervolume, each objective modelled by itself. It is compute
 
 Every objective is modelled by a Gaussian process on what architectures compute; costs that need no training, as
 latency, are learned from the observations as well, or are exact where the problem states them (``problem.scores``).
-The settings of a process are found anew when the examples have grown by a third, on at most 100 of them
+The settings of a process are found anew when the examples have grown by a half, on at most 100 of them
 (:mod:`metanas.strategies._growing`). Candidates are all functional classes of a space that lists its architectures;
 elsewhere they are a pool, of which the half that promised least is replaced before every fit by children of the front
 and random architectures.
@@ -27,6 +27,7 @@ Inequality Constraints", ICML 2014); ``"rejection"`` leaves out what keeps them 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import get_args
 
@@ -40,7 +41,7 @@ from metanas.spaces import ListedSpace
 from metanas.strategies._growing import GrowingProcess
 from metanas.strategies._improvement import Boxes, expected_improvement, free_boxes
 from metanas.strategies._limits import Gate, Handling, MetricModel
-from metanas.strategies._pareto import Floats, Front, Member, member
+from metanas.strategies._pareto import Floats, Front, member
 from metanas.strategies.base import Memory
 
 FAMILY = "multi-objective"
@@ -129,7 +130,7 @@ class ExpectedHypervolume:
         self._classes: NDArray[np.int64] | None = None
         if isinstance(self._space, ListedSpace):
             self._classes = np.unique(self._space.canonical_indices[self._space.indices])
-        self._trained: list[Member] = []
+        self._finite: list[tuple[float, ...]] = []  # objectives of what was trained, where all are known
         self._front = Front()
         self._round: _Round | None = None
 
@@ -157,7 +158,8 @@ class ExpectedHypervolume:
         for model in self._models:
             model.tell(observation)
         new = member(self._problem, arch, observation.values)
-        self._trained.append(new)
+        if all(map(math.isfinite, new.costs)):
+            self._finite.append(new.costs)
         self._front.add(new)
 
     def _chosen(self) -> Arch:
@@ -183,7 +185,7 @@ class ExpectedHypervolume:
         under_way = [self._space.index(arch) for arch in self._under_way]
         indices = np.concatenate((candidates, np.array(under_way, dtype=np.int64)))
         predictions = [model.predict(indices) for model in self._models] if len(candidates) else []
-        costs = np.array([each.costs for each in self._trained if np.isfinite(each.costs).all()])
+        costs = np.array(self._finite)
         if not len(costs) or any(each is None for each in predictions) or not predictions:
             return None
         signs = [objective.sign for objective in self._problem.objectives]
@@ -250,10 +252,10 @@ def _best(now: _Round) -> int | None:
     boxes: Boxes = free_boxes(now.front, now.reference)
     fresh = np.zeros(len(now.bound), dtype=bool)
     while True:
-        order: NDArray[np.int64] = np.argsort(-now.bound, kind="stable")
-        if fresh[order[0]]:
-            return int(order[0]) if now.bound[order[0]] > 0 else None
-        again = order[:_FOREMOST]
+        first = int(np.argmax(now.bound))
+        if fresh[first]:
+            return first if now.bound[first] > 0 else None
+        again: NDArray[np.int64] = np.argsort(-now.bound, kind="stable")[:_FOREMOST]
         again = again[~fresh[again] & (now.bound[again] >= 0)]
         if not len(again):
             return None

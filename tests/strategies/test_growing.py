@@ -48,11 +48,11 @@ def test_growing_comes_to_what_conditioning_on_all_at_once_does(monkeypatch: pyt
     assert small.std == pytest.approx(at_once.std, rel=1e-6)
 
 
-def test_settings_are_found_anew_when_the_examples_have_grown_by_a_third() -> None:
+def test_settings_are_found_anew_when_the_examples_have_grown_by_a_half() -> None:
     predictor = grown(30)
     first = predictor._kernel
-    indices, values = examples(40)
-    assert predictor.fit(indices[:39], values[:39])._kernel is first
+    indices, values = examples(45)
+    assert predictor.fit(indices[:44], values[:44])._kernel is first
     assert predictor.fit(indices, values)._kernel is not first
 
 
