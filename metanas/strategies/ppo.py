@@ -4,7 +4,7 @@ Schulman, Wolski, Dhariwal, Radford and Klimov, "Proximal Policy Optimization Al
 the clipped surrogate L^CLIP (eq. 7), with the squared error of the values and an entropy bonus (eq. 9), and truncated
 generalized advantage estimation (eq. 11 and 12); algorithm 1: gather a batch with the policy as it is, then take
 ``passes`` steps on it. An episode makes one architecture, an action is one decision, and the only reward comes at the
-end, so that gamma = 1. The controller is described in :mod:`metanas.strategies._controller`; its value output shares
+end, so that gamma = 1. The controller is described in :mod:`metanas.strategies._lstm`; its value output shares
 the network. MnasNet (Tan et al., CVPR 2019, arXiv:1807.11626), section 4.2, searches so; where the problem has limits
 the reward is MnasNet's, eq. 2 and 3 (:func:`metanas.strategies._controller.reward`).
 
@@ -16,7 +16,8 @@ over all of a batch; Adam's rate is 0.003 where it is 0.0003 for a million actio
 twenty batches. Rewards are standardized by the mean and standard deviation of all so far, because values and entropy
 have no scale in common with an objective; advantages are standardized within a batch, as implementations do. With
 several workers a batch holds what was told; old probabilities are those of the time of drawing, so that the ratio
-accounts for the policy's having moved on.
+accounts for the policy's having moved on. Draws that a batch still lacks are made at once, in single precision; those
+that are left when the policy changes are dropped.
 """
 
 from __future__ import annotations
@@ -24,19 +25,17 @@ from __future__ import annotations
 from collections import defaultdict, deque
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metanas.arch import Arch
 from metanas.errors import InvalidValueError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.spaces import with_decisions
-from metanas.strategies._controller import Adam, Draw, LstmPolicy, draw, given, reward
+from metanas.strategies._controller import Adam, Array, Draw, Rows, at_choices, draw, given, reward
+from metanas.strategies._lstm import LstmPolicy
 from metanas.strategies.base import Memory, Unique
 
 FAMILY = "reinforcement learning"
 REQUIRES = Requirements(space=("decisions",), repeats=True)
-
-Array = NDArray[np.float64]
 
 _PATIENCE = 5  # known draws in a row before a new architecture is drawn uniformly
 
@@ -91,7 +90,7 @@ class Ppo:
         self._problem = problem
         self._rng = rng
         self._space = with_decisions(problem.space)
-        self._policy = LstmPolicy(self._space.decisions, rng)
+        self._policy = LstmPolicy(self._space.decisions, rng, dtype=np.float32)
         self._adam = Adam(self._policy.weights, rate)
         self._size, self._passes, self._clip = batch, passes, clip
         self._value, self._entropy, self._decay = value, entropy, decay
@@ -99,13 +98,17 @@ class Ppo:
         self._memory = Memory(problem.space, unique)
         self._known: dict[Arch, float] = {}  # rewards by key
         self._drawn: defaultdict[Arch, deque[Draw]] = defaultdict(deque)  # under way
+        self._ahead: list[Draw] = []  # draws of the policy as it is, not yet asked for
         self._batch: list[tuple[Draw, float]] = []
         self._rewards: list[float] = []  # all so far
 
     def ask(self) -> Trial:
         """Return the policy's next draw."""
         for _ in range(_PATIENCE):
-            drawn = draw(self._policy, self._space, self._rng)
+            if not self._ahead:
+                left = self._size - len(self._batch)
+                self._ahead = draw(self._policy, self._space, self._rng, left)[::-1]
+            drawn = self._ahead.pop()
             if self._memory.add(drawn.arch):
                 break
             known = self._known.get(self._memory.key(drawn.arch))  # None: under way with another worker
@@ -129,14 +132,15 @@ class Ppo:
         self._batch.append((episode, got))
         if len(self._batch) >= self._size:
             self._improve()
-            self._batch = []
+            self._batch, self._ahead = [], []
 
     def _improve(self) -> None:
         """Run the inner loop of algorithm 1."""
         rows = np.array([episode.choices for episode, _ in self._batch])
-        old = np.array([episode.log_probs for episode, _ in self._batch])
+        old = np.array([episode.log_probs for episode, _ in self._batch], dtype=self._policy.weights.dtype)
         spread = float(np.std(self._rewards)) or 1.0
         rewards = (np.array([got for _, got in self._batch]) - np.mean(self._rewards)) / spread
+        rewards = rewards.astype(old.dtype)
         now = self._policy.assess(rows)
         gains = advantages(rewards, now.values, self._decay)
         targets = gains + now.values  # V^targ of eq. 9
@@ -178,21 +182,20 @@ def clipped(log_probs: Array, old: Array, gains: Array, clip: float) -> tuple[Ar
         clip: epsilon.
     """
     ratio = np.exp(np.minimum(log_probs - old, 20.0))
-    free, bound = ratio * gains, np.clip(ratio, 1 - clip, 1 + clip) * gains
+    free, bound = ratio * gains, np.minimum(np.maximum(ratio, 1 - clip), 1 + clip) * gains
     return np.where(free <= bound, -free, 0.0), np.minimum(free, bound)
 
 
-def _through_softmax(by_log_prob: Array, probs: Array, rows: NDArray[np.int64]) -> Array:
+def _through_softmax(by_log_prob: Array, probs: Array, rows: Rows) -> Array:
     """Return the gradient by logits of what has a gradient by the logarithms of probabilities of choices."""
     by_logit = -by_log_prob[..., None] * probs
-    n, place = np.indices(rows.shape)
-    by_logit[n, place, rows] += by_log_prob
+    by_logit[at_choices(rows)] += by_log_prob
     return by_logit
 
 
 def _entropy_gradient(probs: Array) -> Array:
     """Return the gradient of each decision's entropy by its logits."""
-    logs = np.log(np.maximum(probs, 1e-300))
+    logs = np.log(np.maximum(probs, np.finfo(probs.dtype).tiny))
     entropy = -(probs * logs).sum(axis=-1, keepdims=True)
     gradient: Array = -probs * (logs + entropy)
     return gradient

@@ -3,7 +3,7 @@
 Zoph and Le, "Neural Architecture Search with Reinforcement Learning", ICLR 2017 (arXiv:1611.01578), section 3.2: a
 controller draws an architecture; the reward is its validation accuracy; the gradient is that of Williams (1992),
 sum_t grad log P(a_t | a_1..t-1) (R - b), with a moving average of the rewards as the baseline b. The controller is
-described in :mod:`metanas.strategies._controller`.
+described in :mod:`metanas.strategies._lstm`.
 
 ``policy="softmax"`` takes independent decisions instead, as the authors' code of NATS-Bench does (Dong, Liu, Musial
 and Gabrys, TPAMI 2021, arXiv:2009.00437); that is what their published REINFORCE is. From there come, for a few hundred
@@ -20,6 +20,8 @@ architecture are drawn anew.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -28,7 +30,8 @@ from metanas.arch import Arch
 from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.spaces import with_decisions
-from metanas.strategies._controller import Adam, LstmPolicy, Policy, SoftmaxPolicy, draw, reward
+from metanas.strategies._controller import Adam, Draw, Policy, SoftmaxPolicy, at_choices, draw, reward
+from metanas.strategies._lstm import LstmPolicy
 from metanas.strategies.base import Memory, Unique
 
 FAMILY = "reinforcement learning"
@@ -36,7 +39,7 @@ REQUIRES = Requirements(space=("decisions",), repeats=True)
 
 Kind = Literal["lstm", "softmax"]
 
-_POLICIES = {"lstm": LstmPolicy, "softmax": SoftmaxPolicy}
+_POLICIES: dict[Kind, Callable[..., Policy]] = {"lstm": partial(LstmPolicy, dtype=np.float32), "softmax": SoftmaxPolicy}
 _PATIENCE = 5  # known draws in a row before a new architecture is drawn uniformly
 
 
@@ -80,18 +83,20 @@ class Reinforce:
         self._problem = problem
         self._rng = rng
         self._space = with_decisions(problem.space)
-        self._policy: Policy = _POLICIES[policy](self._space.decisions, rng)
+        self._policy = _POLICIES[policy](self._space.decisions, rng)
         self._optimizer = Adam(self._policy.weights, rate)
         self._momentum = momentum
         self._exponents = alpha, beta
         self._memory = Memory(problem.space, unique)
         self._rewards: dict[Arch, float] = {}  # by key
+        self._last: Draw | None = None  # the last draw, unless the policy has changed since
         self._sum, self._weight = 0.0, 0.0  # of the moving average
 
     def ask(self) -> Trial:
         """Return the policy's next draw."""
         for _ in range(_PATIENCE):
-            arch = draw(self._policy, self._space, self._rng).arch
+            self._last = draw(self._policy, self._space, self._rng)[0]
+            arch = self._last.arch
             if self._memory.add(arch):
                 return Trial(arch, self._problem.max_epochs)
             known = self._rewards.get(self._memory.key(arch))  # None: under way with another worker
@@ -111,11 +116,16 @@ class Reinforce:
         self._sum = self._momentum * self._sum + (1 - self._momentum) * got
         self._weight = self._momentum * self._weight + (1 - self._momentum)
         advantage = got - self._sum / self._weight  # R_k - b
-        rows = np.array([self._space.choices(arch)])
-        drawn = self._policy.assess(rows)
+        last, self._last = self._last, None
+        if last and last.assessment and last.arch == arch:
+            rows, drawn = np.array([last.choices]), last.assessment
+        else:
+            rows = np.array([self._space.choices(arch)])
+            drawn = self._policy.assess(rows)
         by_logit = drawn.probs.copy()  # of -log P(a_t | a_1..t-1): the probability, less 1 for the choice taken
-        by_logit[0, np.arange(rows.shape[1]), rows[0]] -= 1.0
-        self._optimizer.step(self._policy.gradient(drawn, advantage * by_logit))  # section 3.2
+        by_logit[at_choices(rows)] -= 1.0
+        by_logit *= advantage
+        self._optimizer.step(self._policy.gradient(drawn, by_logit))  # section 3.2
 
 
 build = Reinforce

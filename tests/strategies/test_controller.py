@@ -8,7 +8,8 @@ import pytest
 
 from metanas.problem import Budget, Constraint, Objective, Problem
 from metanas.spaces import load_space, with_decisions
-from metanas.strategies._controller import Adam, LstmPolicy, Policy, SoftmaxPolicy, draw, reward
+from metanas.strategies._controller import Adam, Policy, SoftmaxPolicy, draw, reward
+from metanas.strategies._lstm import LstmPolicy
 
 DECISIONS = (3, 5, 2, 4)
 
@@ -75,7 +76,7 @@ def test_what_is_drawn_has_the_probability_that_it_is_said_to_have(kind: type) -
     space, rng = with_decisions(load_space("nb201")), np.random.default_rng(0)
     policy = kind(space.decisions, rng)
     policy.weights += rng.normal(size=len(policy.weights)) * 0.5
-    drawn = [draw(policy, space, rng) for _ in range(800)]
+    drawn = [draw(policy, space, rng)[0] for _ in range(800)]
     rows = np.array([one.choices for one in drawn])
     assert np.array([one.log_probs for one in drawn]) == pytest.approx(policy.assess(rows).log_probs)
     assert all(space.from_choices(one.choices) == one.arch for one in drawn[:50])
@@ -96,10 +97,10 @@ def test_later_decisions_depend_on_earlier_ones_in_the_controller_alone() -> Non
 def test_choices_that_are_no_architecture_are_drawn_anew() -> None:
     space, rng = with_decisions(load_space("nb101")), np.random.default_rng(0)
     policy = SoftmaxPolicy(space.decisions, rng)
-    drawn = [draw(policy, space, rng) for _ in range(50)]
+    drawn = [draw(policy, space, rng)[0] for _ in range(50)]
     assert all(space.check(one.arch) == one.arch for one in drawn)
     policy.weights.reshape(26, 3)[:21, 0] = 50.0  # no edges at all
-    assert space.check(draw(policy, space, rng).arch)  # drawn uniformly in the end
+    assert space.check(draw(policy, space, rng)[0].arch)  # drawn uniformly in the end
 
 
 def test_adam_takes_first_steps_as_long_as_its_rate() -> None:
