@@ -107,7 +107,10 @@ class BayesianSearch:
         if self._examples is None:
             return self._archive.draw()
         index = self._best(self._examples)
-        return self._archive.draw() if index is None else self._archive.take(index)
+        if index is None:  # the pool is used up, or the space
+            self._examples = self._places = None
+            return self._archive.draw()
+        return self._archive.take(index)
 
     def tell(self, observation: Observation) -> None:
         """Take in a score."""
