@@ -74,6 +74,22 @@ class _Step(NamedTuple):
     above: Array  # inputs of those
 
 
+class _Back(NamedTuple):
+    """What is filled on the way back through a tape.
+
+    Attributes:
+        by_gate: gradient by what goes into the gates, as they are.
+        by_entered: by input and hidden state before each wave, ``(waves + 1, layers, 2 units, n)``.
+        waves: views of these for each wave: by all gates, those of the cell ``(layers, 3, units, n)`` and that of the
+            output; by what entered; by the hidden states after the wave, all, those of the layers below another, what
+            comes back to these from the inputs of the layers above, and that of the last layer.
+    """
+
+    by_gate: Array
+    by_entered: Array
+    waves: list[tuple[Array, ...]]
+
+
 class LstmPolicy:
     """The controller: every decision depends on those before it.
 
@@ -113,6 +129,7 @@ class LstmPolicy:
         assert isinstance(grads, _Weights)
         self._grads = grads
         self._tapes: dict[int, _Tape] = {}
+        self._backs: dict[int, _Back] = {}
         self._steps: dict[tuple[int, int, int, int], _Step] = {}
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[Rows, Assessment]:
@@ -170,6 +187,7 @@ class LstmPolicy:
         """Return the tape of ``n`` rows. What is written to it is written anew every time."""
         if n not in self._tapes:
             self._tapes[n] = self._blank(n)
+            self._backs[n] = self._back(self._tapes[n])
         return self._tapes[n]
 
     def _blank(self, n: int) -> _Tape:
@@ -184,6 +202,23 @@ class LstmPolicy:
             np.zeros((waves + 1, layers, units, n), dtype=dtype),
             np.zeros((waves, layers, units, n), dtype=dtype),
         )
+
+    def _back(self, tape: _Tape) -> _Back:
+        units, (waves, layers, _, n) = self._units, tape.squashed.shape
+        by_gate = np.zeros_like(tape.gates)
+        by_entered = np.zeros((waves + 1, layers, 2 * units, n), dtype=by_gate.dtype)
+        views: list[tuple[Array, ...]] = []
+        for wave in range(waves):
+            gates, after = by_gate[wave], by_entered[wave + 1]
+            through_cell = gates[:, : 3 * units].reshape(layers, 3, units, n)
+            hidden = after[:, units:]
+            views.append(
+                (
+                    *(gates, through_cell, gates[:, 3 * units :], by_entered[wave]),
+                    *(hidden, hidden[:-1], after[1:, :units], hidden[-1]),
+                )
+            )
+        return _Back(by_gate, by_entered, views)
 
     def _advance(self, n: int, wave: int, first: int, end: int) -> None:
         """Take the layers from ``first`` to before ``end`` one decision on, on the tape of ``n`` rows."""
@@ -240,7 +275,8 @@ class LstmPolicy:
         new, enter, keep, leave = (tape.gates[:, :, k * units : (k + 1) * units] for k in range(4))
         to_cell = 1 - tape.squashed**2
         to_cell *= leave
-        by_gate = np.empty_like(tape.gates)  # at first what the gradient by cell or hidden state is multiplied with
+        back = self._backs[n]
+        by_gate = back.by_gate  # at first what the gradient by cell or hidden state is multiplied with
         by_new, by_enter, by_keep, by_leave = (by_gate[:, :, k * units : (k + 1) * units] for k in range(4))
         logistic = tape.gates[:, :, units:]
         np.multiply(logistic, 1 - logistic, out=by_gate[:, :, units:])
@@ -248,28 +284,28 @@ class LstmPolicy:
         by_enter *= new
         by_keep *= tape.cells[:-1]
         by_leave *= tape.squashed
-        by_entered = np.zeros((waves + 1, layers, 2 * units, n), dtype=by_top.dtype)
-        weights = np.ascontiguousarray(
-            self._w.layers[..., :-1].transpose(0, 2, 1)
-        )  # products with it take half the time
+        weights = self._w.layers[..., :-1].transpose(0, 2, 1)
+        if n > 1:
+            weights = np.ascontiguousarray(weights)  # products with it take half the time
         by_cell = np.zeros((layers, 1, units, n), dtype=by_top.dtype)
-        through_cell = by_gate[:, :, : 3 * units].reshape(waves, layers, 3, units, n)
+        by_cells = by_cell[:, 0]
+        back.by_entered[-1] = 0.0  # nothing comes back from after the end; all else is written anew
         for wave in range(waves)[::-1]:
-            by_hidden = by_entered[wave + 1, :, units:]
-            by_hidden[:-1] += by_entered[wave + 1, 1:, :units]
+            by_this_gate, through_cell, by_output, by_this_entered, by_hidden, lower, from_above, top = back.waves[wave]
+            lower += from_above
             if wave >= layers - 1:
-                by_hidden[-1] += by_top[wave - layers + 1]
-            by_cell[:, 0] += by_hidden * to_cell[wave]
-            through_cell[wave] *= by_cell
-            by_leave[wave] *= by_hidden
-            np.matmul(weights, by_gate[wave], out=by_entered[wave])
-            by_cell[:, 0] *= keep[wave]
+                top += by_top[wave - layers + 1]
+            by_cells += by_hidden * to_cell[wave]
+            through_cell *= by_cell
+            by_output *= by_hidden
+            np.matmul(weights, by_this_gate, out=by_this_entered)
+            by_cells *= keep[wave]
         steps = len(by_top)
         for layer in range(layers):
             gates, entered = by_gate[layer : layer + steps, layer], tape.entered[layer : layer + steps, layer]
             rows = entered.transpose(0, 2, 1).reshape(steps * n, -1)
             np.matmul(gates.transpose(1, 0, 2).reshape(4 * units, -1), rows, out=grad[layer])
-        return by_entered[: len(by_top), 0, :units]
+        return back.by_entered[: len(by_top), 0, :units]
 
     def _named(self, vector: Array, *, count: bool = False) -> _Weights | int:
         """Return views of a vector by name, or how long it must be."""

@@ -51,6 +51,19 @@ def test_the_gradient_is_that_of_finite_differences(policy: Policy) -> None:
         assert gradient[at] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-6, abs=1e-7)
 
 
+def test_one_gradient_leaves_nothing_for_the_next() -> None:
+    policy, rng = policies()[0], np.random.default_rng(2)
+    rows, by_logit, by_value = rows_of(6), rng.normal(size=(6, 4, 5)), rng.normal(size=(6, 4))
+    first = policy.gradient(policy.assess(rows), by_logit, by_value).copy()
+    policy.gradient(policy.assess(rows_of(6)[::-1]), 2 * by_logit, by_value)
+    policy.sample(rng, 6)
+    assert policy.gradient(policy.assess(rows), by_logit, by_value) == pytest.approx(first, abs=1e-14)
+    policy.assess(rows_of(3))  # has a tape of its own
+    drawn, assessment = policy.sample(rng, 6)
+    fresh = policy.gradient(assessment, by_logit).copy()
+    assert policy.gradient(policy.assess(drawn), by_logit) == pytest.approx(fresh, abs=1e-14)
+
+
 @pytest.mark.parametrize("policy", policies(), ids=lambda policy: type(policy).__name__)
 def test_a_policy_is_a_distribution_over_the_choices_that_exist(policy: Policy) -> None:
     now = policy.assess(rows_of(8))
