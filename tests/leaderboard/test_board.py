@@ -14,7 +14,8 @@ from metanas.leaderboard.board import DEFAULT, Board, board_names, load_board, r
 from metanas.leaderboard.replay import Judge
 from metanas.leaderboard.setting import open_table
 from metanas.problem import Budget
-from metanas.tables import Table, table_names
+from metanas.tables import Table, load_table, table_names
+from metanas.tables.truth import Truth
 
 
 def test_the_default_board_is_as_its_page_says() -> None:
@@ -36,6 +37,18 @@ def test_every_published_board_can_be_judged_on_the_tables_that_are_here(name: s
             judge = Judge(board, open_table(table), device)
             assert judge.task
             assert judge.best_test >= judge.optimum_test
+
+
+@pytest.mark.parametrize("name", ["anytime-v1", "multifidelity-v1"])
+def test_boards_of_strategies_have_the_tables_that_rank_their_better_half(name: str) -> None:
+    ranked = {}
+    for table in map(load_table, table_names()):
+        if table.name.startswith("nb201/"):
+            values = table.values("validation/accuracy")[..., -1].astype(np.float64)
+            tau = Truth.fit(values, "maximize").tau(len(table.seeds), np.random.default_rng(0), 0.5)
+            ranked[table.name] = tau >= 0.5
+    assert set(load_board(name).tables) == {table for table, good in ranked.items() if good}
+    assert not all(ranked.values())
 
 
 def test_the_rules_hash_covers_what_decides_a_run_and_no_more(content: dict[str, Any], board: Board) -> None:
