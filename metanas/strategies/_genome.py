@@ -9,6 +9,7 @@ the space has it. Vertex 0 is the input, 1 the output; there is one of each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from itertools import combinations
 from types import MappingProxyType
 from typing import NamedTuple
@@ -86,7 +87,8 @@ class History:
         """Know nothing but input and output."""
         self._connections: dict[tuple[int, int], int] = {}
         self._splits: dict[tuple[int, int], int] = {}
-        self._depth = {INPUT: 0.0, OUTPUT: 1.0}
+        self._depth = {INPUT: Fraction(0), OUTPUT: Fraction(1)}  # all different
+        self._place = {INPUT: 0, OUTPUT: 1}
         self.live: dict[tuple[int, ...], Live | None] = {}
 
     def connection(self, source: int, target: int) -> int:
@@ -100,15 +102,20 @@ class History:
             time += 1
         if (innovation, time) not in self._splits:
             vertex = self._splits[innovation, time] = len(self._depth)
-            self._depth[vertex] = (self._depth[connection.source] + self._depth[connection.target]) / 2
+            depth = (self._depth[connection.source] + self._depth[connection.target]) / 2
+            while depth in self._depth.values():  # right behind the older vertex, and still before the target
+                depth = (depth + min(other for other in self._depth.values() if other > depth)) / 2
+            self._depth[vertex] = depth
+            self._place = {each: place for place, each in enumerate(sorted(self._depth, key=self._depth.__getitem__))}
         return self._splits[innovation, time]
 
-    def place(self, vertex: int) -> tuple[float, int]:
+    def place(self, vertex: int) -> int:
         """Return what sorts vertices topologically: a new vertex lies half-way between the two that it is put between.
 
-        Of two vertices as deep as each other the older comes first. Connections lead from earlier to later ones.
+        Of two vertices that are put between the same the older comes first. Connections lead from earlier to later
+        ones. What is added later changes the numbers, but not which of two is the greater.
         """
-        return self._depth[vertex], vertex
+        return self._place[vertex]
 
 
 def distance(first: Genome, second: Genome, excess: float, disjoint: float, ops: float) -> float:

@@ -84,6 +84,20 @@ def test_splitting_a_connection_again_gives_another_vertex() -> None:
     assert twice.vertices.keys() == {2, 3}
 
 
+def test_a_vertex_between_two_that_split_the_same_connection_lies_between_them() -> None:
+    history = History()
+    minimal(history)
+    connection = Connection(INPUT, OUTPUT, 0)
+    older = history.split(1, connection, Genome({}))
+    younger = history.split(1, connection, Genome({}, {older: 0}))
+    number = history.connection(older, younger)
+    between = history.split(number, Connection(older, younger, 0), Genome({}, {older: 0, younger: 0}))
+    order = sorted((OUTPUT, younger, between, older, INPUT), key=history.place)
+    assert order == [INPUT, older, between, younger, OUTPUT]
+    another = history.split(number, Connection(older, younger, 0), Genome({}, {older: 0, younger: 0, between: 0}))
+    assert history.place(older) < history.place(between) < history.place(another) < history.place(younger)
+
+
 def test_a_new_connection_joins_what_is_not_joined_and_never_makes_a_circle() -> None:
     history, rng = History(), np.random.default_rng(0)
     genome = minimal(history)
