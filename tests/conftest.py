@@ -1,15 +1,22 @@
-"""What all tests share: one thread a process, Hypothesis without deadlines, the published tables where they are."""
+"""What all tests share: one thread a process, an empty cache, Hypothesis without deadlines, the published tables."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it when it is first imported, here and in child processes
+# What somebody imported on this machine is not what is tested, nor what another folder of content holds.
+os.environ.pop("METANAS_DATA", None)
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="metanas-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 # Nothing here is judged by the time it takes; and what fails once must fail again.
 settings.register_profile("metanas", deadline=None, derandomize=True, database=None)

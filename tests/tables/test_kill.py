@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,7 +44,8 @@ def test_kill_9_in_a_loop(tmp_path: Path, jobs: int, rounds: int) -> None:
             first = process.stdout.readline()  # it is at work
             time.sleep(float(rng.uniform(0, 0.1)))
             kills += process.poll() is None
-            os.killpg(process.pid, signal.SIGKILL)  # the builder and its workers, at once
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                os.killpg(process.pid, signal.SIGKILL)  # the builder and its workers, at once
             lines = first + process.stdout.read()
         said |= {Key(*map(int, line.split())) for line in lines.splitlines(keepends=True) if line.endswith("\n")}
         assert said <= set(finished(plan, work))  # each is whole, or reading it would have failed
