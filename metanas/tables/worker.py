@@ -129,13 +129,19 @@ def versions() -> dict[str, str]:
 
 
 @functools.cache
-def cpu_name() -> str:
-    """Return the name of the processor, as the system gives it."""
+def cpu_name(path: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the name of the processor, as the system gives it, and what tells it from others of that name.
+
+    Values are the same to the last bit on processors of one kind; a hypervisor may call several kinds by one name.
+    """
+    found: dict[str, str] = {}
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            what, _, value = line.partition(":")
+            found.setdefault(what.strip(), value.strip())
+    kind = ", ".join(f"{what.removeprefix('cpu ')} {found[what]}" for what in ("cpu family", "model") if what in found)
+    name = found.get("model name") or platform.processor() or platform.machine()
+    return f"{name} ({kind})" if kind else name
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from metanas.tables import Table
 from metanas.tables.assemble import assemble, default_path
 from metanas.tables.build import Progress, build, default_work, make_plan
 from metanas.tables.shards import Key, Plan, finished, representatives
+from metanas.tables.worker import cpu_name
 from metanas.tasks import load_task
 
 SPACE = load_space("nb201-conv")
@@ -86,6 +87,15 @@ def test_provenance_says_how_it_came_about(plan: Plan, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_processors_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text("processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\nmodel name\t: other\n")
+    assert cpu_name(path) == "AMD EPYC (family 25, model 17)"
+    path.with_name("bare").write_text("model name\t: One\n")
+    assert cpu_name(path.with_name("bare")) == "One"
+    assert cpu_name(path.with_name("absent"))
+
+
 def test_values_depend_neither_on_workers_nor_on_order(plan: Plan, tmp_path: Path) -> None:
     build(plan, tmp_path / "one", (0, 1), train=train)
     build(plan, tmp_path / "two", (1,), train=train, blocks=3)
