@@ -120,6 +120,7 @@ def make_problem(
         constraints=tuple(constraints),
         epochs=oracle.epochs if rules.fidelity == "any" else oracle.epochs[-1:],
         scores=MappingProxyType(frozen),
+        repeats=rules.repeats,
     )
 
 

@@ -165,6 +165,7 @@ class Problem:
             (``"proxy/nwot"``) and, where the board says so, the costs that objectives and constraints ask for
             (``"cost/macs"``, ``"latency/pixel3"``). Read-only arrays over the index range of the space,
             ``(index range,)``, NaN where there is none: ``scores[name][space.index(arch)]``.
+        repeats: what a trial costs that an earlier one has answered: ``"charged"``, a training, or ``"free"``, nothing.
     """
 
     space: Space
@@ -177,6 +178,7 @@ class Problem:
     constraints: tuple[Constraint, ...] = ()
     epochs: tuple[int, ...] = ()
     scores: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
+    repeats: Literal["charged", "free"] = "charged"
 
     def __post_init__(self) -> None:
         """Let a full training be the only fidelity where none are named, and check those that are."""

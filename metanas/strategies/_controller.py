@@ -19,6 +19,7 @@ from metanas.arch import Arch
 from metanas.errors import InvalidArchError
 from metanas.problem import Problem
 from metanas.spaces import DecisionSpace
+from metanas.strategies.base import Unique
 
 _PATIENCE = 1000  # draws in vain before an architecture is drawn uniformly
 
@@ -156,6 +157,14 @@ def draw(policy: Policy, space: DecisionSpace, rng: np.random.Generator, n: int 
         if drawn:
             return drawn
     return [given(policy, space, space.sample(rng))]
+
+
+def unique_of(problem: Problem, unique: Unique | None) -> Unique:
+    """Return what a policy does not train twice: nothing is spared where repeats are charged, unless it is said.
+
+    Where they are free, a policy that has made up its mind would repeat itself for ever.
+    """
+    return unique or ("none" if problem.repeats == "charged" else "code")
 
 
 def given(policy: Policy, space: DecisionSpace, arch: Arch) -> Draw:

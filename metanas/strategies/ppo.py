@@ -30,7 +30,7 @@ from metanas.arch import Arch
 from metanas.errors import InvalidValueError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.spaces import with_decisions
-from metanas.strategies._controller import Adam, Array, Draw, Rows, at_choices, draw, given, reward
+from metanas.strategies._controller import Adam, Array, Draw, Rows, at_choices, draw, given, reward, unique_of
 from metanas.strategies._lstm import LstmPolicy
 from metanas.strategies.base import Memory, Unique
 
@@ -56,7 +56,7 @@ class Ppo:
         decay: float = 0.95,
         alpha: float = -0.07,
         beta: float = -0.07,
-        unique: Unique = "none",
+        unique: Unique | None = None,
     ) -> None:
         """Make the policy.
 
@@ -74,7 +74,8 @@ class Ppo:
             beta: exponent of MnasNet's reward beyond a limit.
             unique: ``"none"``: what is drawn again is trained and paid again, as in the paper; ``"code"`` or
                 ``"canonical"``: it enters the batch with the reward that is known, at no cost; when all that is
-                drawn is known, an architecture that is new is drawn uniformly.
+                drawn is known, an architecture that is new is drawn uniformly. If None, ``"none"`` where repeats are
+                charged, else ``"code"``.
 
         Raises:
             InvalidValueError: a setting out of range.
@@ -95,7 +96,7 @@ class Ppo:
         self._size, self._passes, self._clip = batch, passes, clip
         self._value, self._entropy, self._decay = value, entropy, decay
         self._exponents = alpha, beta
-        self._memory = Memory(problem.space, unique)
+        self._memory = Memory(problem.space, unique_of(problem, unique))
         self._known: dict[Arch, float] = {}  # rewards by key
         self._drawn: defaultdict[Arch, deque[Draw]] = defaultdict(deque)  # under way
         self._ahead: list[Draw] = []  # draws of the policy as it is, not yet asked for

@@ -30,7 +30,7 @@ from metanas.arch import Arch
 from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.problem import Observation, Problem, Requirements, Trial
 from metanas.spaces import with_decisions
-from metanas.strategies._controller import Adam, Draw, Policy, SoftmaxPolicy, at_choices, draw, reward
+from metanas.strategies._controller import Adam, Draw, Policy, SoftmaxPolicy, at_choices, draw, reward, unique_of
 from metanas.strategies._lstm import LstmPolicy
 from metanas.strategies.base import Memory, Unique
 
@@ -55,7 +55,7 @@ class Reinforce:
         momentum: float = 0.9,
         alpha: float = -0.07,
         beta: float = -0.07,
-        unique: Unique = "none",
+        unique: Unique | None = None,
     ) -> None:
         """Make the policy.
 
@@ -69,7 +69,8 @@ class Reinforce:
             beta: exponent of MnasNet's reward beyond a limit.
             unique: ``"none"``: what is drawn again is trained and paid again, as in the papers; ``"code"`` or
                 ``"canonical"``: the policy learns from the reward that is known, at no cost, and draws again; when
-                all that it draws is known, an architecture that is new is drawn uniformly.
+                all that it draws is known, an architecture that is new is drawn uniformly. If None, ``"none"`` where
+                repeats are charged, else ``"code"``.
 
         Raises:
             UnknownNameError: another ``policy`` or ``unique``.
@@ -87,7 +88,7 @@ class Reinforce:
         self._optimizer = Adam(self._policy.weights, rate)
         self._momentum = momentum
         self._exponents = alpha, beta
-        self._memory = Memory(problem.space, unique)
+        self._memory = Memory(problem.space, unique_of(problem, unique))
         self._rewards: dict[Arch, float] = {}  # by key
         self._last: Draw | None = None  # the last draw, unless the policy has changed since
         self._sum, self._weight = 0.0, 0.0  # of the moving average

@@ -7,6 +7,7 @@ from metanas.checks import check_strategy
 from metanas.errors import InvalidValueError, UnknownNameError
 from metanas.problem import Budget, Constraint, Objective, Observation, Problem
 from metanas.spaces import load_space
+from metanas.strategies.ppo import Ppo
 from metanas.strategies.reinforce import Reinforce
 
 SPACE = load_space("nb201-conv")
@@ -17,7 +18,7 @@ def made(**settings: object) -> Reinforce:
     return Reinforce(problem, np.random.default_rng(0), **settings)  # type: ignore[arg-type]
 
 
-def run(strategy: Reinforce, trainings: int) -> np.ndarray:
+def run(strategy: Reinforce | Ppo, trainings: int) -> np.ndarray:
     """Search a landscape in which every edge should carry a 3x3 convolution; return the codes asked for."""
     codes = []
     for _ in range(trainings):
@@ -70,6 +71,12 @@ def test_a_known_reward_is_learned_from_at_no_cost() -> None:
     paid = run(made(policy="softmax", rate=0.1), 200)
     assert len(np.unique(paid, axis=0)) < 100
     assert len(np.unique(asked, axis=0)) == 200
+
+
+@pytest.mark.parametrize("make", [Reinforce, Ppo])
+def test_where_repeats_are_free_a_policy_does_not_repeat_itself_for_ever(make: type[Reinforce] | type[Ppo]) -> None:
+    problem = Problem(SPACE, (Objective("validation/accuracy"),), 4, Budget(seconds=1000.0), repeats="free")
+    assert len(np.unique(run(make(problem, np.random.default_rng(0), rate=0.03), 400), axis=0)) == 400
 
 
 def test_a_limit_softly_shifts_the_policy() -> None:
