@@ -154,7 +154,7 @@ def test_nothing_that_a_strategy_is_handed_leads_to_test(table: Table) -> None:
 def test_a_problem_and_an_observation_have_no_other_fields() -> None:
     assert [field.name for field in dataclasses.fields(Problem)] == [
         *("space", "objectives", "max_epochs", "budget", "workers", "knowledge", "data"),
-        *("constraints", "epochs", "scores"),
+        *("constraints", "epochs", "scores", "repeats"),
     ]
     assert Observation._fields == ("trial", "values", "curve", "seconds")
 
