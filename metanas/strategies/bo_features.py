@@ -8,7 +8,7 @@ al., "A Tutorial on Thompson Sampling", 2018 (arXiv:1707.02038).
 Differences: there is no continuous inner optimization, the candidates are the whole of a small space, by functional
 class, else a pool of children of the best and random architectures; one length scale for all inputs, found with the
 noise on a grid by the marginal likelihood, not sampled; Thompson sampling draws each candidate's value independently,
-not a function. A run of 300 trainings in ``nb201`` takes about two seconds.
+not a function. A run of 300 trainings in ``nb201`` takes a quarter of a second.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ every round (so here in other spaces, 200); within a batch what is asked for cou
 10 architectures (30 in that code), h is 0 to 3 (1 or 2), targets are normal scores, not logarithms of errors; the graph
 is the functional one, its edges labelled; h and noise are taken from a grid, anew whenever the examples have grown by a
 third. The first fit in a process labels the whole space, about two seconds for ``nb201``; a run of 300 trainings then
-takes about a second.
+takes an eighth of one.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Differences: the network is the predictor ``gnn`` (messages along and against th
 the paper's is a graph isomorphism network), one member of it, on normal scores; the parents are the ``parents`` best of
 all, each mutated in turn (the released code for NAS-Bench-201 takes all new children of the best, then those of the
 next, until there are 100); the network is trained anew only when the examples have grown by a half, not in every round.
-A run of 300 trainings in ``nb201-conv`` takes some half a second.
+A run of 300 trainings in ``nb201-conv`` takes about half a second.
 """
 
 from __future__ import annotations
